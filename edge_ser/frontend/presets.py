@@ -1,0 +1,85 @@
+"""The frontends of known libraries, each a `FrontendSpec` value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from edge_ser.frontend.spec import FrontendSpec
+
+__all__ = [
+    "LIBROSA",
+    "LIBROSA_08",
+    "LOG_MEL",
+    "PRESETS",
+    "PYTHON_SPEECH_FEATURES",
+    "TORCHAUDIO",
+    "WAVEFORM",
+]
+
+LIBROSA = FrontendSpec()
+"""`librosa.feature.mfcc(n_mfcc=39)` of librosa 0.9 and newer (`load` resamples with soxr_hq from 0.10)."""
+
+LIBROSA_08 = replace(LIBROSA, pad_mode="reflect")
+"""librosa 0.8 padded centred frames by reflection."""
+
+LOG_MEL = replace(LIBROSA, kind="log_mel")
+"""`librosa.power_to_db(librosa.feature.melspectrogram(...))`, 128 bands."""
+
+PYTHON_SPEECH_FEATURES = FrontendSpec(
+    rate=16_000,
+    sample_scale=32_768.0,
+    preemphasis=0.97,
+    n_fft=512,
+    win_length=400,
+    hop_length=160,
+    window="rectangular",
+    window_align="start",
+    centre=False,
+    tail="pad",
+    power_scale=1 / 512,
+    n_mels=26,
+    fmax=8_000.0,
+    mel_scale="htk",
+    mel_norm="none",
+    mel_edges="fft_bins",
+    log="natural",
+    log_floor=2.220446049250313e-16,
+    log_floor_mode="if_zero",
+    top_db=None,
+    n_mfcc=13,
+    lifter=22,
+    lifter_first=0,
+    c0="log_energy",
+    precision="float64",
+)
+"""`python_speech_features.mfcc` with its defaults, of 16-bit samples at 16 kHz."""
+
+TORCHAUDIO = FrontendSpec(
+    rate=16_000,
+    n_fft=400,
+    win_length=400,
+    hop_length=200,
+    pad_mode="reflect",
+    fmax=8_000.0,
+    mel_scale="htk",
+    mel_norm="none",
+    n_mfcc=40,
+    layout="time_last",
+)
+"""`torchaudio.transforms.MFCC()` with its defaults."""
+
+WAVEFORM = FrontendSpec(kind="waveform", rate=16_000, normalise="zero_mean_unit_variance")
+"""Raw samples as wav2vec 2.0 takes them; `normalise="none"` gives them untouched."""
+
+PRESETS: Mapping[str, FrontendSpec] = MappingProxyType(
+    {
+        "librosa": LIBROSA,
+        "librosa-0.8": LIBROSA_08,
+        "log-mel": LOG_MEL,
+        "python_speech_features": PYTHON_SPEECH_FEATURES,
+        "torchaudio": TORCHAUDIO,
+        "waveform": WAVEFORM,
+    }
+)
