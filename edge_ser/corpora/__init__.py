@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from edge_ser.corpora.folders import read_folders
+from edge_ser.corpora.iemocap import read_iemocap
+from edge_ser.corpora.known import (
+    EMODB_LABELS,
+    NAMED,
+    read_emodb,
+    read_emovo,
+    read_ravdess,
+    read_speech_commands,
+    speech_commands_split,
+)
+from edge_ser.corpora.manifest import read_manifest
+from edge_ser.corpora.reading import READERS, read_corpus
+from edge_ser.corpora.utterances import Corpus, Utterance
 
-from edge_ser.errors import DataError
-
-__all__ = ["Utterance", "read_emodb"]
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """One labelled recording."""
-
-    path: Path
-    label: str
-    speaker: str | None = None
-    split: str | None = None
-
-
-EMODB_LABELS = {
-    "L": "boredom",
-    "A": "fear",
-    "E": "disgust",
-    "F": "happiness",
-    "T": "sadness",
-    "W": "anger",
-    "N": "neutral",
-}
-
-
-def read_emodb(folder: Path) -> list[Utterance]:
-    """EMO-DB: `03a01Fa` is speaker 03, sentence a01, emotion F, version a."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".wav", ".flac"))
-    if not paths:
-        raise DataError(f"{folder}: no WAV or FLAC files, expected those of EMO-DB")
-    return [Utterance(p, EMODB_LABELS[p.stem[5]], p.stem[:2]) for p in paths]
+__all__ = [
+    "EMODB_LABELS",
+    "NAMED",
+    "READERS",
+    "Corpus",
+    "Utterance",
+    "read_corpus",
+    "read_emodb",
+    "read_emovo",
+    "read_folders",
+    "read_iemocap",
+    "read_manifest",
+    "read_ravdess",
+    "read_speech_commands",
+    "speech_commands_split",
+]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "banded",
     "dct_matrix",
     "hz_to_mel",
     "lifter_weights",
@@ -63,7 +64,7 @@ def mel_filters(
     norm: Literal["slaney", "none"],
     edges: Literal["exact", "fft_bins"],
 ) -> Array:
-    """Triangular filters, shape (n_fft // 2 + 1, n_mels); one column weighs the bins of one band."""
+    """Triangular filters, shape (n_fft // 2 + 1, n_mels); a column is one band."""
     ends = hz_to_mel(np.array([fmin, fmax], dtype=np.float64), scale)
     corners = mel_to_hz(np.linspace(ends[0], ends[1], n_mels + 2), scale)
     bins = np.arange(n_fft // 2 + 1, dtype=np.float64)
@@ -85,6 +86,21 @@ def mel_filters(
     if norm == "slaney":
         filters = filters * (2.0 / (upper - lower))
     return filters
+
+
+def banded(filters: Array, groups: int) -> list[tuple[slice, slice, Array]]:
+    """Filters cut into groups of neighbouring bands: (bins, bands, their weights) each.
+
+    A triangle is 0 outside a few bins, so `power[:, bins] @ weights` for each group is the same
+    product with an eighth of the multiplications for 128 mel bands in 8 groups.
+    """
+    parts = []
+    for bands in np.array_split(np.arange(filters.shape[1]), min(groups, filters.shape[1])):
+        columns = slice(int(bands[0]), int(bands[-1]) + 1)
+        used = np.flatnonzero(filters[:, columns].any(axis=1))
+        bins = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
+        parts.append((bins, columns, np.ascontiguousarray(filters[bins, columns])))
+    return parts
 
 
 def dct_matrix(n_in: int, n_out: int, norm: Literal["ortho", "none"]) -> Array:

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 LIBROSA = FrontendSpec()
-"""`librosa.feature.mfcc(n_mfcc=39)` of librosa 0.9 and newer (`load` resamples with soxr_hq from 0.10)."""
+"""`librosa.feature.mfcc(n_mfcc=39)` of librosa 0.9 and newer; 0.10 brought soxr_hq."""
 
 LIBROSA_08 = replace(LIBROSA, pad_mode="reflect")
 """librosa 0.8 padded centred frames by reflection."""

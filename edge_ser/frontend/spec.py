@@ -5,16 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from edge_ser.errors import CardError
 
 __all__ = ["FrontendSpec"]
 
+# Sizes are bounded before they are believed: a card may come from anyone. The largest tables take
+# 16 MB each, the largest features 33 MB; librosa's own take 1 MB, and 100 kB for a PLB clip.
+MAX_RATE = 1_000_000
 MAX_FFT = 1 << 16
-MAX_BANDS = 4096
+MAX_BANDS = 1 << 10
+MAX_TABLE = 1 << 21
+MAX_VALUES = 1 << 23
+MAX_FACTOR = 1e9
+"""Factors stay between 1e-9 and 1e9, so that powers stay within float32."""
+MAX_NUMBER = 1e15
 
 
 @dataclass(frozen=True)
@@ -83,48 +92,48 @@ class FrontendSpec:
     lifter_first: int = 1
     """n of the first coefficient: 1 in librosa, 0 in python_speech_features."""
     c0: Literal["keep", "log_energy"] = "keep"
-    """log_energy: coefficient 0 is replaced by the ln of the frame's total power."""
+    """log_energy: coefficient 0 is replaced by the logarithm of the frame's total power."""
 
     normalise: Literal["none", "zero_mean_unit_variance"] = "none"
     """Per clip, over all values: (x - mean) / sqrt(variance + 1e-7)."""
     layout: Literal["time_first", "time_last"] = "time_first"
     """time_first: (frames, coefficients); time_last: (coefficients, frames)."""
     precision: Literal["float32", "float64"] = "float32"
-    """Arithmetic up to the logarithm, that of the reference library. Features are always float32."""
+    """Arithmetic up to the logarithm, that of the reference library; features are float32."""
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
         for field in fields(self):
-            _check_choice(field.name, getattr(self, field.name), hints[field.name])
-        for name, value in (
-            ("rate", self.rate),
-            ("n_fft", self.n_fft),
-            ("win_length", self.win_length),
-            ("hop_length", self.hop_length),
-            ("n_mels", self.n_mels),
-            ("n_mfcc", self.n_mfcc),
+            value = _checked(field.name, getattr(self, field.name), hints[field.name])
+            object.__setattr__(self, field.name, value)
+        for name, low, high in (
+            ("rate", 1, MAX_RATE),
+            ("sample_scale", 1 / MAX_FACTOR, MAX_FACTOR),
+            ("preemphasis", 0, 1),
+            ("n_fft", 1, MAX_FFT),
+            ("win_length", 1, self.n_fft),
+            ("hop_length", 1, MAX_FFT),
+            ("power_scale", 1 / MAX_FACTOR, MAX_FACTOR),
+            ("n_mels", 1, MAX_BANDS),
+            ("n_mfcc", 1, self.n_mels if self.kind == "mfcc" else MAX_BANDS),
+            ("log_floor", 1e-36, MAX_FACTOR),
+            ("lifter", 0, MAX_FFT),
+            ("lifter_first", 0, MAX_FFT),
         ):
-            _require(value >= 1, f"{name} is {value}, expected at least 1")
-        _require(self.rate <= 1_000_000, f"rate is {self.rate} Hz, expected at most 1000000")
-        _require(self.n_fft <= MAX_FFT, f"n_fft is {self.n_fft}, expected at most {MAX_FFT}")
-        _require(self.n_mels <= MAX_BANDS, f"n_mels is {self.n_mels}, expected at most {MAX_BANDS}")
+            value = getattr(self, name)
+            _require(low <= value <= high, f"{name} is {value}, expected {low} to {high}")
         _require(
-            self.win_length <= self.n_fft,
-            f"win_length {self.win_length} is longer than n_fft {self.n_fft}",
-        )
-        _require(
-            self.kind != "mfcc" or self.n_mfcc <= self.n_mels,
-            f"n_mfcc {self.n_mfcc} is more than n_mels {self.n_mels}",
+            self.top_db is None or self.top_db > 0, f"top_db is {self.top_db}, expected above 0"
         )
         _require(
             0 <= self.fmin < self.fmax <= self.rate / 2 or self.kind == "waveform",
             f"bands from {self.fmin} to {self.fmax} Hz do not fit below half of {self.rate} Hz",
         )
-        _require(self.log_floor > 0, f"log_floor is {self.log_floor}, expected above 0")
         _require(
-            self.top_db is None or self.top_db > 0, f"top_db is {self.top_db}, expected above 0"
+            (self.n_fft // 2 + 1) * self.n_mels <= MAX_TABLE,
+            f"n_fft {self.n_fft} with n_mels {self.n_mels} needs filters of more than {MAX_TABLE} "
+            "weights",
         )
-        _require(self.lifter >= 0, f"lifter is {self.lifter}, expected 0 or more")
 
     def frames(self, samples: int) -> int:
         """Number of frames that `samples` samples give.
@@ -144,10 +153,19 @@ class FrontendSpec:
 
         >>> FrontendSpec().shape(100_000)
         (196, 39)
+
+        Raises:
+            CardError: features or band powers would take more than 2^23 values.
         """
-        if self.kind == "waveform":
+        waveform = self.kind == "waveform"
+        frames = samples if waveform else self.frames(samples)
+        _require(
+            frames * (1 if waveform else self.n_mels) <= MAX_VALUES,
+            f"{samples} samples with hop_length {self.hop_length} and n_mels {self.n_mels} give "
+            f"more than {MAX_VALUES} values",
+        )
+        if waveform:
             return (samples,)
-        frames = self.frames(samples)
         width = self.n_mfcc if self.kind == "mfcc" else self.n_mels
         return (frames, width) if self.layout == "time_first" else (width, frames)
 
@@ -162,6 +180,7 @@ class FrontendSpec:
         Raises:
             CardError: a value has another type or is out of range.
         """
+        _require(isinstance(values, Mapping), f"{_brief(values)} is not an object of parameters")
         _require("kind" in values, "the frontend has no kind, expected mfcc, log_mel or waveform")
         known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         return cls(**known)
@@ -177,23 +196,33 @@ def _require(condition: bool, message: str) -> None:
         raise CardError(f"frontend: {message}; correct the card or the configuration")
 
 
-def _check_choice(name: str, value: object, hint: Any) -> None:
-    """Refuse a value that is not of its field's declared type: cards come from outside."""
+def _checked(name: str, value: object, hint: Any) -> object:
+    """The value as its field's declared type, or a CardError: cards come from outside."""
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         _require(
             isinstance(value, str) and value in choices,
-            f"{name} is {value!r}, expected one of {', '.join(choices)}",
+            f"{name} is {_brief(value)}, expected one of {', '.join(choices)}",
         )
-        return
-    optional = type(None) in get_args(hint)
-    if optional and value is None:
-        return
+        return value
+    if value is None and type(None) in get_args(hint):
+        return value
     if hint is bool:
-        _require(isinstance(value, bool), f"{name} is {value!r}, expected true or false")
-        return
-    wanted: tuple[type, ...] = (int,) if hint is int else (int, float)
+        _require(isinstance(value, bool), f"{name} is {_brief(value)}, expected true or false")
+        return value
+    wanted = int if hint is int else (int, float)
     _require(
-        isinstance(value, wanted) and not isinstance(value, bool) and math.isfinite(value),
-        f"{name} is {value!r}, expected {'a whole' if hint is int else 'a finite'} number",
+        isinstance(value, wanted)
+        and not isinstance(value, bool)
+        and -MAX_NUMBER <= value <= MAX_NUMBER,
+        f"{name} is {_brief(value)}, expected {'a whole' if hint is int else 'a finite'} number",
     )
+    # 80 and 80.0 are the same top_db, and have to give the same digest.
+    return value if hint is int else float(cast(float, value))
+
+
+def _brief(value: object) -> str:
+    """A value in few characters of one line, however large it is."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"a number of {value.bit_length()} bits"
+    return reprlib.repr(value)

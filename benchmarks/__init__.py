@@ -1,0 +1,1 @@
+"""Published tables as data, recorded results, and the scripts that made them."""

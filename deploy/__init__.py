@@ -1,0 +1,1 @@
+"""What installs edge-ser as a service: units and examples, as package data."""

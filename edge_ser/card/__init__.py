@@ -1,0 +1,41 @@
+"""Model cards: what a model file says of itself, and reading and writing files that carry one.
+
+    model = read_model("plb-emodb.tflite")      # hashes checked, nothing opened yet
+    model.card.labels, model.card.provenance.licence
+    write_model("mine.onnx", model.payload, model.card)
+
+Reading a card needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+from edge_ser.card.files import (
+    SIDECAR_SUFFIX,
+    ModelFile,
+    describe_foreign,
+    read_model,
+    write_model,
+    write_sidecar,
+)
+from edge_ser.card.goldens import GoldenFeatures, Goldens
+from edge_ser.card.model import (
+    InputSpec,
+    ModelCard,
+    OutputSpec,
+    Provenance,
+)
+
+__all__ = [
+    "GoldenFeatures",
+    "Goldens",
+    "InputSpec",
+    "ModelCard",
+    "ModelFile",
+    "OutputSpec",
+    "Provenance",
+    "SIDECAR_SUFFIX",
+    "describe_foreign",
+    "read_model",
+    "write_model",
+    "write_sidecar",
+]

@@ -1,0 +1,40 @@
+"""Checks of a card's values, each with its one-line error. Standard library only."""
+
+from __future__ import annotations
+
+import re
+
+from edge_ser.errors import CardError
+
+__all__ = ["MAX_CLIP_SAMPLES", "MAX_VALUES", "check_hash", "check_text", "require", "within"]
+
+MAX_TEXT = 20_000
+MAX_CLIP_SAMPLES = 1 << 24
+MAX_VALUES = 1 << 24
+"""Of the features of one block, and of a mel filter bank: 64 MiB in float32."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise CardError unless `condition` holds."""
+    if not condition:
+        raise CardError(f"card: {message}; correct the card or export the model again")
+
+
+def within(name: str, value: float, least: float, most: float) -> None:
+    """Require least <= value <= most."""
+    require(least <= value <= most, f"{name} is {value}, expected {least:g} to {most:g}")
+
+
+def check_text(name: str, text: str, limit: int = MAX_TEXT, empty: bool = False) -> None:
+    """Require a text of at most `limit` characters, more than blanks unless `empty`."""
+    require(
+        (empty or text.strip() != "") and len(text) <= limit,
+        f"{name} has {len(text)} characters, expected {0 if empty else 1} to {limit}",
+    )
+
+
+def check_hash(name: str, text: str) -> None:
+    """Require the hex digits of a SHA-256."""
+    require(
+        re.fullmatch("[0-9a-f]{64}", text) is not None, f"{name} is not 64 hex digits of SHA-256"
+    )

@@ -1,0 +1,14 @@
+"""From a clip to a prediction.
+
+model = load_model()                 # the default model; or a name, or a file
+model("clip.wav").label
+model(samples, rate=16000).scores
+"""
+
+from __future__ import annotations
+
+from edge_ser.classifier.model import Classifier
+from edge_ser.classifier.opening import load_model
+from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segment
+
+__all__ = ["NO_SPEECH", "Classifier", "Outcome", "Prediction", "Segment", "load_model"]

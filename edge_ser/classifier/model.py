@@ -1,0 +1,238 @@
+"""`Classifier`: a clip goes in, a `Prediction` comes out. The whole path in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.audio import (
+    Clip,
+    Recording,
+    as_clip,
+    fit,
+    limit_bandwidth,
+    open_recording,
+    resample,
+    set_level,
+)
+from edge_ser.card import ModelCard, ModelFile
+from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segment, Stopwatch
+from edge_ser.errors import EdgeSerError, ModelError, UsageError
+from edge_ser.frontend import Frontend
+from edge_ser.runtime import Interpreter
+from edge_ser.segment import (
+    GateOptions,
+    frame_levels,
+    frame_samples,
+    speech_segments,
+    split_evenly,
+)
+
+__all__ = ["Classifier"]
+
+Scores = NDArray[np.float64]
+
+CROP_LIMIT = 1.25
+"""Clips up to this many model lengths are centre-cropped as in training; longer ones are cut."""
+SCAN_SECONDS = 10
+SMALLEST_PROBABILITY = 1e-12
+
+
+class Classifier:
+    """A model file ready to classify; one call at a time, as its runtime."""
+
+    def __init__(self, model: ModelFile, interpreter: Interpreter) -> None:
+        self.card: ModelCard = model.card
+        self.path = model.path
+        self._interpreter = interpreter
+        self._frontends = tuple(Frontend(spec) for spec in self.card.frontend)
+        self._output = _scores_output(self.card, interpreter)
+        self._gate = GateOptions.recommended(self.card.segmenting)
+
+    @property
+    def provider(self) -> str:
+        """The compute provider that runs the graph."""
+        return self._interpreter.provider
+
+    @property
+    def details(self) -> dict[str, object]:
+        """Runtime, version, threads and what else the runtime tells."""
+        return dict(self._interpreter.details)
+
+    def __call__(
+        self, source: str | Path | BinaryIO | Clip | NDArray[Any], rate: int | None = None
+    ) -> Prediction:
+        """Classify one recording.
+
+        Args:
+            source: a file's path, an open binary file, a `Clip`, or samples with their `rate`:
+                shape (n,) or (n, channels), floating point in [-1, 1] or integers.
+            rate: hertz; for samples only.
+
+        Raises:
+            AudioError: it cannot be decoded, or holds NaN or infinite samples.
+            UsageError: samples without a rate, or a rate with something else.
+        """
+        watch = Stopwatch()
+        with _opened(source, rate) as recording:
+            if recording.length > self._clip_length(recording.rate) * CROP_LIMIT:
+                return self._classify_long(recording, watch)
+            clip = Clip(recording.read(0, recording.length), recording.rate)
+        watch.lap("load")
+        scores, gain = self._classify_clip(clip, watch)
+        return self._prediction(scores, clip.seconds, gain, watch)
+
+    def classify_many(self, paths: Iterable[str | Path]) -> Iterator[Outcome]:
+        """Classify files one after the other; one that fails does not stop the rest."""
+        for path in paths:
+            try:
+                yield Outcome(str(path), prediction=self(path))
+            except EdgeSerError as error:
+                yield Outcome(str(path), error=error)
+
+    def scores(self, clip: Clip) -> Scores:
+        """Calibrated scores of one clip, always centre-cropped, in the order of `card.labels`."""
+        return self._classify_clip(clip, Stopwatch())[0]
+
+    def _classify_clip(self, clip: Clip, watch: Stopwatch) -> tuple[Scores, float]:
+        """The path of one clip: samples to calibrated scores and the gain that was applied (dB)."""
+        wanted = self.card.input
+        if wanted.source_bandwidth_hz is not None:
+            clip = limit_bandwidth(clip, wanted.source_bandwidth_hz)
+        samples = resample(clip, wanted.rate, self.card.frontend[0].resampler).samples
+        gain = 0.0
+        if wanted.level_dbfs is not None:
+            samples, gain = set_level(samples, wanted.level_dbfs)
+        samples = fit(samples, wanted.clip_samples, wanted.pad_side)
+        watch.lap("resample")
+        features = [frontend(samples) for frontend in self._frontends]
+        watch.lap("frontend")
+        raw = self._interpreter.run(features)[self._output]
+        watch.lap("model")
+        scores = self._calibrated(raw.reshape(-1).astype(np.float64))
+        watch.lap("post")
+        return scores, gain
+
+    def _classify_long(self, recording: Recording, watch: Stopwatch) -> Prediction:
+        """Cut by the speech gate, classify each piece, and weigh the pieces by their speech."""
+        pieces = self._pieces(recording)
+        watch.lap("load")
+        found: list[tuple[Segment, Scores, float]] = []
+        for start, end in pieces:
+            clip = Clip(recording.read(start, end - start), recording.rate)
+            watch.lap("load")
+            scores, gain = self._classify_clip(clip, watch)
+            segment = Segment(start / recording.rate, end / recording.rate, *self._named(scores))
+            found.append((segment, scores, gain))
+        seconds = recording.length / recording.rate
+        if not found:
+            silent = np.zeros(len(self.card.labels))
+            return self._prediction(silent, seconds, 0.0, watch)
+        weights = [segment.end_s - segment.start_s for segment, _, _ in found]
+        scores = np.average([scores for _, scores, _ in found], axis=0, weights=weights)
+        gain = float(np.average([gain for _, _, gain in found], weights=weights))
+        segments = tuple(segment for segment, _, _ in found)
+        return self._prediction(scores, seconds, gain, watch, segments)
+
+    def _pieces(self, recording: Recording) -> list[tuple[int, int]]:
+        """(first sample, sample after the last) of the pieces to classify, none longer than a clip.
+
+        Only the levels are kept of what is scanned: 8 bytes for 10 ms.
+        """
+        options = self._gate
+        frame = frame_samples(recording.rate, options)
+        block = frame * max(1, SCAN_SECONDS * recording.rate // frame)
+        levels = np.concatenate(
+            [
+                frame_levels(recording.read(start, min(block, recording.length - start)), frame)
+                for start in range(0, recording.length, block)
+            ]
+        )
+        longest = self._clip_length(recording.rate)
+        return [
+            piece
+            for first, last in speech_segments(levels, options)
+            for piece in split_evenly(first * frame, last * frame, longest)
+        ]
+
+    def _clip_length(self, rate: int) -> int:
+        """Samples of the model's clip at another rate."""
+        return self.card.input.clip_samples * rate // self.card.input.rate
+
+    def _calibrated(self, raw: Scores) -> Scores:
+        """Softmax of logits / temperature; probabilities are taken back to logits by their log."""
+        if self.card.output.kind == "probabilities":
+            raw = np.log(np.maximum(raw, SMALLEST_PROBABILITY))
+        raw = raw / self.card.output.temperature
+        powers = np.exp(raw - raw.max())
+        scores: Scores = powers / powers.sum()
+        return scores
+
+    def _named(self, scores: Scores) -> tuple[str, dict[str, float]]:
+        labels = self.card.labels
+        return labels[int(scores.argmax())], dict(zip(labels, map(float, scores), strict=True))
+
+    def _prediction(
+        self,
+        scores: Scores,
+        seconds: float,
+        gain: float,
+        watch: Stopwatch,
+        segments: tuple[Segment, ...] = (),
+    ) -> Prediction:
+        label, named = self._named(scores)
+        threshold = self.card.output.uncertain_below
+        uncertain = threshold is not None and float(scores.max()) < threshold
+        watch.lap("post")
+        speech = bool(scores.any())
+        return Prediction(
+            label=label if speech else NO_SPEECH,
+            scores=named,
+            uncertain=uncertain and speech,
+            seconds=seconds,
+            gain_db=gain,
+            timings=watch.total(),
+            segments=segments,
+        )
+
+
+def _opened(
+    source: str | Path | BinaryIO | Clip | NDArray[Any], rate: int | None
+) -> AbstractContextManager[Recording]:
+    """Any source as something to read samples from, to be closed afterwards."""
+    if isinstance(source, np.ndarray):
+        if rate is None:
+            raise UsageError("samples were given without a rate: call model(samples, rate=16000)")
+        return nullcontext(as_clip(source, rate))
+    if rate is not None:
+        raise UsageError(f"rate={rate} was given with {source!r}: only samples take a rate")
+    if isinstance(source, Clip):
+        return nullcontext(as_clip(source.samples, source.rate))
+    return open_recording(source)
+
+
+def _scores_output(card: ModelCard, interpreter: Interpreter) -> str:
+    """Name of the output that holds the scores; its size must be the number of labels."""
+    outputs = {tensor.name: tensor for tensor in interpreter.outputs}
+    name = card.output.scores or next(iter(outputs))
+    if name not in outputs:
+        raise ModelError(
+            f"the card names output {name!r}, the graph has {', '.join(outputs)}: export it again"
+        )
+    size = int(np.prod(outputs[name].shape))
+    if size != len(card.labels):
+        raise ModelError(
+            f"the card has {len(card.labels)} labels, output {name!r} has {size} values: "
+            "expected one for each; correct the card"
+        )
+    if len(interpreter.inputs) != len(card.frontend):
+        raise ModelError(
+            f"the card has {len(card.frontend)} feature blocks, the graph takes "
+            f"{len(interpreter.inputs)} inputs: correct the card"
+        )
+    return name

@@ -1,0 +1,213 @@
+"""`edge-ser classify`: recordings in, one record each out."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_ser.cli.failures import one_line
+from edge_ser.cli.options import debug_option, model_options, open_classifier
+from edge_ser.cli.output import Record, grid, output_options, rendered, write
+from edge_ser.cli.paths import STDIN, Recordings, recordings
+from edge_ser.cli.progress import Progress, a_person_watches, progress_bar, results_scroll_by
+from edge_ser.errors import EdgeSerError, ExitCode, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from edge_ser.classifier import Classifier, Outcome
+
+__all__ = ["command"]
+
+NAMED_AT_THE_END = 10
+WIDEST_PATH = 60
+STAGES = ("load", "resample", "frontend", "model", "post", "total")
+
+
+@dataclass
+class Tally:
+    """What came out so far."""
+
+    files: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    """Path of each that failed -> exit status of its cause."""
+
+    def exit_code(self) -> int:
+        """0, or 1 when some failed, or the cause's own when all failed for one cause."""
+        if not self.failed:
+            return ExitCode.OK
+        causes = set(self.failed.values())
+        return causes.pop() if len(self.failed) == self.files and len(causes) == 1 else 1
+
+    def summary(self) -> str:
+        """Such as '2 of 9 files failed: a.wav, b.wav'."""
+        names = [*self.failed][:NAMED_AT_THE_END]
+        more = len(self.failed) - len(names)
+        return f"{len(self.failed)} of {self.files} files failed: {', '.join(names)}" + (
+            f" and {more} more" if more else ""
+        )
+
+
+def _from_stdin(classifier: Classifier) -> Outcome:
+    """Standard input is kept in a temporary file, since audio files are read out of order."""
+    from edge_ser.classifier import Outcome
+
+    with tempfile.TemporaryFile() as file:
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        except OSError as error:
+            raise StorageError(
+                f"standard input: {error.strerror}: it is kept in {tempfile.gettempdir()} while "
+                "it is read; set TMPDIR to a folder with room"
+            ) from error
+        file.seek(0)
+        try:
+            return Outcome(STDIN, classifier(file), None)
+        except EdgeSerError as error:
+            return Outcome(STDIN, None, error)
+
+
+def _outcomes(classifier: Classifier, found: Recordings) -> Iterator[Outcome]:
+    from edge_ser.classifier import Outcome
+
+    for argument, error in found.failures:
+        yield Outcome(argument, None, error)
+    if STDIN in found.paths:
+        yield _from_stdin(classifier)
+    yield from classifier.classify_many([p for p in found.paths if p != STDIN])
+
+
+def _records(
+    outcomes: Iterable[Outcome], model: str, tally: Tally, total: int, progress: Progress
+) -> Iterator[Record]:
+    for outcome in outcomes:
+        tally.files += 1
+        progress(tally.files, total)
+        record: dict[str, object] = {"path": outcome.path, "model": model}
+        if outcome.prediction is not None:
+            yield record | outcome.prediction.to_dict()
+        elif outcome.error is not None:
+            tally.failed[outcome.path] = outcome.error.exit_code
+            yield record | {"error": one_line(outcome.error)}
+
+
+def _flat(records: Iterable[Record]) -> Iterator[Record]:
+    """For CSV: a column a label and a stage, the segments counted."""
+    for record in records:
+        row = dict(record)
+        for name, inner in (("score", row.pop("scores", {})), ("ms", row.pop("timings_ms", {}))):
+            assert isinstance(inner, dict)
+            row.update({f"{name}_{key}": value for key, value in inner.items()})
+        row["segments"] = len(row.get("segments", ()))  # type: ignore[arg-type]
+        yield row
+
+
+def _fields(labels: Iterable[str]) -> list[str]:
+    """The columns of CSV."""
+    return [
+        *("path", "model", "label", "uncertain", "seconds", "gain_db", "segments"),
+        *(f"score_{label}" for label in labels),
+        *(f"ms_{stage}" for stage in STAGES),
+        "error",
+    ]
+
+
+def _row(record: Record) -> list[str]:
+    if "error" in record:
+        return [str(record["path"]), "-", "", "", "", f"error: {record['error']}"]
+    scores, timings, segments = record["scores"], record["timings_ms"], record.get("segments")
+    assert isinstance(scores, dict)
+    assert isinstance(timings, dict)
+    score = scores.get(record["label"])
+    flags = ["uncertain"] if record["uncertain"] else []
+    if segments:
+        assert isinstance(segments, list)
+        flags.append(f"long: {len(segments)} segments")
+    return [
+        str(record["path"]),
+        str(record["label"]),
+        "" if score is None else f"{score:.2f}",
+        f"{record['seconds']:.2f}",
+        f"{timings['total']:.1f}",
+        ", ".join(flags),
+    ]
+
+
+def _table(
+    records: Iterable[Record], classifier: Classifier, found: Recordings, tally: Tally
+) -> Iterator[str]:
+    card = classifier.card
+    licence = card.provenance.licence or "licence unknown"
+    yield f"model {card.name} ({licence}), {classifier.provider}: {classifier.path}"
+    yield ""
+    widest = min(max(map(len, found.paths), default=0), WIDEST_PATH)
+    yield from grid(
+        ["file", "label", "score", "seconds", "ms", "notes"],
+        map(_row, records),
+        right=("score", "seconds", "ms"),
+        widths=[widest, max(map(len, card.labels)), 5, 7, 7, 0],
+    )
+    if tally.failed and tally.files > 1:
+        yield ""
+        yield tally.summary()
+
+
+def _check_stdin(paths: Iterable[str]) -> None:
+    if STDIN in paths and (sys.stdin is None or sys.stdin.isatty()):
+        raise UsageError(
+            "-: standard input is a terminal: pipe audio into it, as in "
+            "'edge-ser classify - < clip.wav'"
+        )
+
+
+@click.command("classify")
+@click.argument("path", nargs=-1, required=True, type=click.Path())
+@model_options
+@output_options
+@debug_option
+def command(
+    path: tuple[str, ...],
+    model: str | None,
+    provider: str,
+    threads: int,
+    allow_untrained: bool,
+    format_: str,
+    output: str | None,
+) -> None:
+    """Name the emotion in each recording, with a calibrated score.
+
+    PATH is a file, a folder (searched for audio, subfolders included), a quoted pattern, or - for
+    standard input. A recording much longer than the model's clips is cut where speech pauses, and
+    its record carries each segment with its times.
+
+    \b
+    Examples:
+      edge-ser classify interview.wav
+      edge-ser classify recordings/ 'more/*.flac' --format csv -o emotions.csv
+      ffmpeg -v error -i talk.mp4 -f wav - | edge-ser classify - --format jsonl
+
+    Results go to standard output, or to FILE with -o. A file that cannot be read gets a record
+    that says why, and the rest is still done: the exit status is then 1 (or that of the cause, 5
+    for audio, when all failed for one).
+    """
+    found = recordings(path)
+    _check_stdin(found.paths)
+    classifier = open_classifier(model, provider, threads, allow_untrained)
+    tally = Tally()
+    outcomes = _outcomes(classifier, found)
+    with progress_bar(a_person_watches() and not results_scroll_by(output)) as progress:
+        records = _records(outcomes, classifier.card.name, tally, len(found), progress)
+        pieces = rendered(
+            _flat(records) if format_ == "csv" else records,
+            format_,
+            fields=_fields(classifier.card.labels),
+            table=lambda rows: _table(rows, classifier, found, tally),
+        )
+        write(pieces, output)
+    if tally.failed and a_person_watches() and not results_scroll_by(output):
+        click.echo(f"edge-ser: {one_line(tally.summary())}", err=True)
+    click.get_current_context().exit(tally.exit_code())

@@ -1,0 +1,237 @@
+"""`edge-ser evaluate`: a model on labelled speech that it has not heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_ser.cli.failures import one_line
+from edge_ser.cli.options import debug_option, model_options, open_classifier
+from edge_ser.cli.output import Record, grid, output_options, rendered, write
+from edge_ser.cli.progress import a_person_watches, progress_bar
+from edge_ser.errors import DataError, ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from edge_ser.classifier import Classifier
+    from edge_ser.corpora import Corpus
+    from edge_ser.evaluation import Report, Robustness
+    from edge_ser.perturb import Noise
+
+__all__ = ["command"]
+
+SUFFIXES = (".onnx", ".tflite")
+FAILURES_SHOWN = 10
+
+
+def _models(
+    model: str | None, folds: str | None, provider: str, threads: int, allow_untrained: bool
+) -> list[Classifier]:
+    if folds is None:
+        return [open_classifier(model, provider, threads, allow_untrained)]
+    if model is not None:
+        raise UsageError("--model and --folds: expected one of them; --folds names all its models")
+    files = sorted(p for p in Path(folds).iterdir() if p.suffix in SUFFIXES)
+    if not files:
+        raise UsageError(
+            f"{folds}: no .tflite or .onnx file in this folder: name one that has some"
+        )
+    return [open_classifier(str(f), provider, threads, allow_untrained) for f in files]
+
+
+def _noise(folder: str | None) -> list[Noise]:
+    from edge_ser.audio import read_clip
+    from edge_ser.corpora.utterances import audio_files
+
+    if folder is None:
+        return []
+    clips = [read_clip(path) for path in audio_files(Path(folder))]
+    if not clips:
+        raise DataError(f"{folder}: no audio in this folder: name one with recordings of noise")
+    return [(clip.samples, clip.rate) for clip in clips]
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"
+
+
+def _figures(report: Report) -> Iterator[str]:
+    from edge_ser.evaluation import spread
+
+    accuracies = [m.accuracy for m in report.models]
+    uars = [m.uar for m in report.models]
+    by_model = len(report.models) > 1
+    yield from grid(
+        ["", "all clips", *(["models: mean", "deviation"] if by_model else [])],
+        [
+            [name, _percent(value)]
+            + ([_percent(spread(each).mean), _percent(spread(each).std)] if by_model else [])
+            for name, value, each in (
+                ("accuracy", report.accuracy, accuracies),
+                ("UAR (mean recall)", report.uar, uars),
+            )
+        ],
+        right=("all clips", "models: mean", "deviation"),
+    )
+    yield f"calibration error (ECE) {_percent(report.ece)}"
+    yield ""
+    if by_model:
+        rows = [[m.name, m.n, _percent(m.accuracy), _percent(m.uar)] for m in report.models]
+        yield from grid(
+            ["model", "clips", "accuracy", "UAR"], rows, right=("clips", "accuracy", "UAR")
+        )
+        yield ""
+
+
+def _confusion_rows(report: Report) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for at, (label, counts) in enumerate(zip(report.labels, report.confusion, strict=True)):
+        recall = counts[at] / sum(counts) if any(counts) else None
+        rows.append(
+            {"true": label, **dict(zip(report.labels, counts, strict=True)), "recall": recall}
+        )
+    return rows
+
+
+def _confusion(report: Report) -> Iterator[str]:
+    yield "true label (rows) against the model's answer (columns):"
+    rows = [[*list(r.values())[:-1], _percent(r["recall"])] for r in _confusion_rows(report)]  # type: ignore[arg-type]
+    yield from grid(["", *report.labels, "recall"], rows, right=(*report.labels, "recall"))
+
+
+def _table(report: Report) -> Iterator[str]:
+    yield f"{report.corpus}: {report.n} of {report.clips} clips scored"
+    if report.seen_in_training:
+        yield (
+            f"{report.seen_in_training} clips seen in training: they prove nothing and are not "
+            "scored (--folds takes fold models that have not heard them)"
+        )
+    for label, count in report.unknown_labels.items():
+        yield f"{count} clips of label '{label}', which the model does not know: not scored"
+    if report.n:
+        yield ""
+        yield from _figures(report)
+        yield from _confusion(report)
+    for failure in report.failures[:FAILURES_SHOWN]:
+        yield f"failed: {one_line(failure.message)}"
+    if len(report.failures) > FAILURES_SHOWN:
+        yield f"and {len(report.failures) - FAILURES_SHOWN} more failed"
+
+
+def _robustness_table(result: Robustness) -> Iterator[str]:
+    yield from _table(result.clean)
+    if result.rows:
+        yield ""
+        yield from grid(
+            ["perturbation", "accuracy", "UAR", "share"],
+            [
+                [r.name, _percent(r.accuracy), _percent(r.uar), _percent(r.share_of_clean_uar)]
+                for r in result.rows
+            ],
+            right=("accuracy", "UAR", "share"),
+        )
+        yield "share: of the UAR without perturbation"
+
+
+def _write(
+    document: Mapping[str, Any],
+    rows: Sequence[Record],
+    table: Iterable[str],
+    format_: str,
+    output: str | None,
+) -> None:
+    pieces = rendered(
+        rows if format_ == "csv" else [document],
+        format_,
+        fields=list(rows[0]) if rows else [],
+        table=lambda _: table,
+        document=lambda _: document,
+    )
+    write(pieces, output)
+
+
+def _exit_code(report: Report, corpus: Corpus) -> int:
+    if not report.n and not report.seen_in_training:
+        if report.failures:
+            return ExitCode.AUDIO
+        raise DataError(
+            f"{corpus.name}: its labels are {', '.join(corpus.labels)}, expected some of the "
+            f"model's: {', '.join(report.labels)}; name the folders or the manifest's labels so"
+        )
+    return ExitCode.SOME_FAILED if report.failures else ExitCode.OK
+
+
+@click.command("evaluate")
+@click.argument("corpus")
+@model_options
+@click.option(
+    "--folds",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Score each clip with a model of this folder that has not heard it.",
+)
+@click.option("--perturb", is_flag=True, help="Also measure under gain, noise, band limits, rooms.")
+@click.option(
+    "--noise",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Recordings of real noise for --perturb.",
+)
+@click.option("--plot", metavar="FILE.png", help="Draw the confusion matrix (extra [plot]).")
+@output_options
+@debug_option
+def command(
+    corpus: str,
+    model: str | None,
+    provider: str,
+    threads: int,
+    allow_untrained: bool,
+    folds: str | None,
+    perturb: bool,
+    noise: str | None,
+    plot: str | None,
+    format_: str,
+    output: str | None,
+) -> None:
+    """Measure a model on labelled speech: accuracy, UAR, calibration, confusion.
+
+    CORPUS is a folder, a CSV manifest (columns path and label), or a known corpus (emodb, ravdess,
+    emovo, speech_commands, iemocap) inside the folder that EDGE_SER_DATA names. A folder is
+    recognised by its file names, or holds one folder per label.
+
+    A clip that a model was trained on proves nothing: it is counted as seen in training and not
+    scored. UAR is the mean recall of the labels: rare ones count as much as frequent ones.
+
+    \b
+    Examples:
+      edge-ser evaluate my_recordings/ --model plb-emodb
+      edge-ser evaluate emodb --folds models/folds/plb-emodb --plot confusion.png
+      edge-ser evaluate clips.csv --perturb --noise noises/ --format json -o report.json
+
+    The report goes to standard output, or to FILE with -o; the picture to FILE.png. csv is the
+    confusion matrix, or with --perturb its table.
+    """
+    if noise is not None and not perturb:
+        raise UsageError("--noise: only used by --perturb: add it")
+    classifiers = _models(model, folds, provider, threads, allow_untrained)
+    from edge_ser.corpora import read_corpus
+    from edge_ser.evaluation import draw_confusion, robustness_table, score
+
+    clips = read_corpus(corpus)
+    with progress_bar(a_person_watches()) as progress:
+        if perturb:
+            result = robustness_table(clips, classifiers, _noise(noise), progress=progress)
+            report, document = result.clean, result.to_dict()
+            table = _robustness_table(result)
+            rows: list[dict[str, object]] = document["rows"]
+        else:
+            report = score(clips, classifiers, progress=progress)
+            document, table = report.to_dict(), _table(report)
+            rows = _confusion_rows(report)
+    code = _exit_code(report, clips)
+    _write(document, rows, table, format_, output)
+    if plot is not None:
+        draw_confusion(report, Path(plot))
+    click.get_current_context().exit(code)

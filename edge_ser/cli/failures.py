@@ -1,0 +1,99 @@
+"""How a command ends: one line on standard error and the exit status of its cause."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import click
+
+from edge_ser.cli.options import DEBUG
+from edge_ser.errors import EdgeSerError, ExitCode
+
+__all__ = ["Terminated", "exit_code_of", "one_line", "terminating"]
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: raised in the main thread so that part files and pipes are tidied."""
+
+
+@contextmanager
+def terminating() -> Iterator[None]:
+    """Turn SIGTERM into `Terminated` within the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def one_line(message: object) -> str:
+    """The message with line breaks and control characters made harmless for a terminal."""
+    text = " ".join(str(message).split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # nobody can be told that standard error is closed
+        click.echo(line, err=True)
+
+
+def _usage(error: click.ClickException) -> str:
+    message = one_line(error.format_message()).rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    where = context.command_path if context else "edge-ser"
+    return f"{where}: {message} (see '{where} --help')"
+
+
+def _abandon_stdout() -> None:
+    """Point descriptor 1 at nothing: Python's flush at exit would complain of the closed pipe."""
+    with suppress(OSError, ValueError, AttributeError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+
+
+def exit_code_of(error: BaseException, context: click.Context | None) -> int:
+    """Say what ended the command, where that needs saying, and return its exit status.
+
+    context: the command's click context, whose meta says whether `--debug` was given; None while
+        the arguments were still being read.
+    """
+    debug = context is not None and bool(context.meta.get(DEBUG))
+    if debug and not isinstance(error, click.exceptions.Exit):
+        _say("".join(traceback.format_exception(error)).rstrip())
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case BrokenPipeError():  # `edge-ser ... | head` had enough: nothing went wrong
+            _abandon_stdout()
+            return ExitCode.OK
+        case KeyboardInterrupt() | click.Abort():
+            return ExitCode.INTERRUPTED
+        case Terminated():
+            return ExitCode.TERMINATED
+        case click.ClickException():
+            _say(_usage(error))
+            return ExitCode.USAGE
+        case EdgeSerError():
+            _say(f"edge-ser: {one_line(error)}")
+            return error.exit_code
+        case Exception():
+            advice = "" if debug else ": run again with --debug"
+            _say(f"edge-ser: {type(error).__name__}: {one_line(error)} (this is a bug{advice})")
+            return ExitCode.INTERNAL
+        case _:
+            raise error

@@ -1,0 +1,204 @@
+"""`edge-ser inspect`: what a model file says of itself. Opens no runtime, needs no numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_ser.cli.options import complete_model, debug_option
+from edge_ser.cli.output import flattened, grid, output_options, printable, rendered, write
+from edge_ser.errors import CardError
+
+if TYPE_CHECKING:
+    from edge_ser.card import ModelFile
+    from edge_ser.frontend import FrontendSpec
+
+__all__ = ["command"]
+
+FOREIGN = """\
+To use it with edge-ser, write its card once, to {sidecar} beside it:
+
+  from edge_ser.card import InputSpec, ModelCard, OutputSpec, Provenance, write_sidecar
+  from edge_ser.frontend import FrontendSpec
+
+  write_sidecar({name!r}, ModelCard(
+      name={stem!r}, task="emotion", labels={labels},
+      input=InputSpec(rate={rate}, clip_samples=...),  # the clip it was trained on, in samples
+      frontend=(FrontendSpec(kind=..., rate={rate}),),  # exactly the features of its training
+      output=OutputSpec(kind="probabilities"),  # or "logits"
+      provenance=Provenance(state="trained", licence=...),
+  ))
+
+The labels stand in the order of the model's output. Then 'edge-ser inspect' shows the card."""
+
+
+def _frontend(spec: FrontendSpec, clip_samples: int) -> str:
+    """One block in a line."""
+    shape = " x ".join(map(str, spec.shape(clip_samples)))
+    if spec.kind == "waveform":
+        return f"waveform, {shape} samples, normalised: {spec.normalise}"
+    count = f"{spec.n_mfcc} coefficients of " if spec.kind == "mfcc" else ""
+    limit = "" if spec.top_db is None else f", top_db {spec.top_db:g}"
+    return (
+        f"{spec.kind}, {shape}: {count}{spec.n_mels} mel bands ({spec.mel_scale}) of "
+        f"{spec.fmin:g} to {spec.fmax:g} Hz, {spec.window} window of {spec.win_length} in an FFT "
+        f"of {spec.n_fft}, hop {spec.hop_length}, log {spec.log}{limit}"
+    )
+
+
+def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    return ((name, leaf) for name, leaf in flattened(values) if leaf != "")
+
+
+def _section(title: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """The leaves below a title, their values aligned; nothing where there are none."""
+    leaves = [(printable(name.replace("_", " ")), printable(leaf)) for name, leaf in _leaves(values)]
+    if not leaves:
+        return
+    yield ""
+    yield title
+    width = max(len(name) for name, _ in leaves)
+    yield from (f"  {name:{width}}  {leaf}" for name, leaf in leaves)
+
+
+def _table_of(title: str, values: Mapping[str, Any]) -> Iterator[str]:
+    """A mapping of mappings as a table; any other as lines."""
+    if not values or not all(isinstance(row, Mapping) for row in values.values()):
+        yield from _section(title, values)
+        return
+    columns = list(dict.fromkeys(key for row in values.values() for key in row))
+    yield ""
+    yield title
+    rows = [[name, *(row.get(column, "") for column in columns)] for name, row in values.items()]
+    yield from (f"  {line}" for line in grid(["", *columns], rows, right=columns))
+
+
+def _readable(model: ModelFile) -> Iterator[str]:
+    card = model.card
+    known, goldens = card.provenance, card.goldens
+    yield f"{card.name}: {card.task}"
+    head: dict[str, object] = {
+        "file": f"{model.path} ({model.kind}, {model.path.stat().st_size} bytes)",
+        "labels": list(card.labels),
+        "state": known.state,
+        "licence": known.licence or "unknown",
+        "hashes": "card and model are as they were exported",
+        "goldens": "none" if goldens is None else "present: 'edge-ser verify' runs them",
+        "card schema": card.schema,
+    }
+    yield from _section("Model", head)
+    document = card.to_dict()
+    blocks = [_frontend(spec, card.input.clip_samples) for spec in card.frontend]
+    seconds = f"{card.input.clip_samples / card.input.rate:.3f}"
+    yield from _section("Input", document["input"] | {"clip_seconds": seconds})
+    names = ["features"] if len(blocks) == 1 else [f"block {n}" for n in range(1, len(blocks) + 1)]
+    yield from _section("Frontend (complete with --format json)", dict(zip(names, blocks, strict=True)))
+    yield from _section("Output and calibration", document["output"])
+    yield from _section("Recommended segmenting", document["segmenting"])
+    yield from _section("Recommended deciding", document["deciding"])
+    yield from _section("Trained on", {"data": known.data, "speakers": list(known.speakers)})
+    yield from _table_of(f"Measured ({known.protocol or 'protocol not given'})", known.metrics)
+    yield from _table_of("Robustness", known.robustness)
+    use = {"intended": known.intended_use, "excluded": known.excluded_use}
+    yield from _section("Use", use)
+    made = {"commit": known.commit, **known.tools, "training_clips": len(known.training_clips)}
+    yield from _section("Made with", made)
+
+
+def _foreign(path: Path) -> dict[str, Any]:
+    """What a model without a card of ours says of itself, and what it lacks."""
+    from edge_ser.card import SIDECAR_SUFFIX, describe_foreign
+    from edge_ser.container import kind_of, read_file
+
+    said = describe_foreign(path)
+    missing = {
+        "labels": not said.labels,
+        "rate": said.rate is None,
+        "clip length": True,
+        "frontend": True,
+        "calibration": True,
+    }
+    return {
+        "path": str(path),
+        "kind": kind_of(read_file(path)),
+        "bytes": path.stat().st_size,
+        "card": None,
+        "name": said.name,
+        "description": said.description,
+        "author": said.author,
+        "licence": said.licence,
+        "labels": list(said.labels),
+        "rate": said.rate,
+        "missing": [name for name, lacks in missing.items() if lacks],
+        "sidecar": path.name + SIDECAR_SUFFIX,
+    }
+
+
+def _foreign_readable(found: Mapping[str, Any]) -> Iterator[str]:
+    name = Path(found["path"]).name
+    yield f"{printable(found['path'])}: a model without a card of edge-ser"
+    yield from _section("It says of itself", {k: v for k, v in found.items() if k != "sidecar"})
+    yield ""
+    text = FOREIGN.format(
+        sidecar=printable(found["sidecar"]),
+        name=name,
+        stem=Path(name).stem,
+        labels=tuple(found["labels"]) or "(...)",
+        rate=found["rate"] or "...",
+    )
+    yield from text.splitlines()
+
+
+def _has_no_card(path: Path) -> bool:
+    from edge_ser.card import SIDECAR_SUFFIX
+    from edge_ser.container import read_file, unwrap
+
+    beside = path.with_name(path.name + SIDECAR_SUFFIX)
+    return unwrap(read_file(path)).document is None and not beside.exists()
+
+
+@click.command("inspect")
+@click.argument("model", metavar="FILE|NAME", shell_complete=complete_model)
+@output_options
+@debug_option
+def command(model: str, format_: str, output: str | None) -> None:
+    """Show what a model file says of itself.
+
+    Labels, input, frontend, calibration, what it was trained on and measured at, how robust it is,
+    its licence, what it is meant for and what not. The hashes of card and model are checked; the
+    model is not run (that is 'edge-ser verify').
+
+    \b
+    Examples:
+      edge-ser inspect plb-emodb
+      edge-ser inspect my.tflite --format json
+
+    The card goes to standard output, or to FILE with -o. A model that was not exported by
+    edge-ser has no card: then you are told what it is and how to give it one.
+    """
+    from edge_ser.card import read_model
+    from edge_ser.zoo import find_model
+
+    path = find_model(model)
+    try:
+        found = read_model(path)
+    except CardError:
+        if not _has_no_card(path):
+            raise
+        document = _foreign(path)
+        readable = _foreign_readable(document)
+    else:
+        document = found.card.to_dict()
+        readable = _readable(found)
+    leaves = [{"field": name, "value": value} for name, value in flattened(document)]
+    pieces = rendered(
+        leaves if format_ == "csv" else [document],
+        format_,
+        fields=["field", "value"],
+        table=lambda _: map(printable, readable),
+        document=lambda _: document,
+    )
+    write(pieces, output)

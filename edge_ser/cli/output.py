@@ -1,0 +1,230 @@
+"""Results as table, JSON lines, JSON or CSV, on standard output or in a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO, TypeVar, cast
+
+import click
+
+from edge_ser.errors import StorageError
+
+__all__ = [
+    "Record",
+    "flattened",
+    "grid",
+    "output_options",
+    "printable",
+    "rendered",
+    "write",
+]
+
+Record = Mapping[str, object]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def output_options(function: Function) -> Function:
+    """Add `--format` and `-o`."""
+    function = click.option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write here instead of standard output; the file appears when it is complete.",
+    )(function)
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(["table", "jsonl", "json", "csv"]),
+        default="table",
+        show_default=True,
+        help="A table to read, or one of three formats for programs.",
+    )(function)
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _as_json(records: Iterable[Record]) -> Iterator[str]:
+    """An array, one record a line, without holding them all."""
+    before = "[\n "
+    for record in records:
+        yield before + _json(record)
+        before = ",\n "
+    yield "[]\n" if before.startswith("[") else "\n]\n"
+
+
+def _as_csv(records: Iterable[Record], fields: Sequence[str]) -> Iterator[str]:
+    row = io.StringIO()
+    writer = csv.writer(row, lineterminator="\n")
+    for values in ([list(fields)], ([r.get(f, "") for f in fields] for r in records)):
+        for value in values:
+            writer.writerow(value)
+            yield row.getvalue()
+            row.seek(0)
+            row.truncate()
+
+
+def rendered(
+    records: Iterable[Record],
+    format_: str,
+    *,
+    fields: Sequence[str],
+    table: Callable[[Iterable[Record]], Iterable[str]],
+    document: Callable[[Iterable[Record]], object] | None = None,
+) -> Iterator[str]:
+    """The text of `records`, piece by piece, so that the first is out before the last is made.
+
+    fields: columns of CSV.
+    table: makes the lines to read, without their ends.
+    document: what json holds instead of an array of the records.
+    """
+    if format_ == "jsonl":
+        return (_json(record) + "\n" for record in records)
+    if format_ == "csv":
+        return _as_csv(records, fields)
+    if format_ == "table":
+        return (line + "\n" for line in table(records))
+    if document is not None:
+        return iter([_json(document(records), indent=2) + "\n"])
+    return _as_json(records)
+
+
+def flattened(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The leaves of nested mappings and lists, named like `input.rate` and `frontend.0.hop`."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from flattened(inner, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, (list, tuple)) and any(isinstance(v, (Mapping, list)) for v in value):
+        for index, inner in enumerate(value):
+            yield from flattened(inner, f"{prefix}.{index}")
+    else:
+        leaf = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        yield prefix, "" if leaf is None else leaf
+
+
+def printable(text: object) -> str:
+    """The text with control characters spelt out: a file name must not steer the terminal."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in str(text)
+    )
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal gives the text: two for wide characters, none for combining."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
+
+
+def grid(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Collection[str] = (),
+    widths: Sequence[int] | None = None,
+) -> Iterator[str]:
+    """Aligned columns under their headers.
+
+    right: the headers of the columns that are aligned to the right.
+    widths: least column widths, for rows that are still being made; without them all rows are
+        read first and the columns fit.
+    """
+    named = [printable(h) for h in headers]
+    cells: Iterable[list[str]] = ([printable(cell) for cell in row] for row in rows)
+    if widths is None:
+        cells = list(cells)
+        widths = [max(map(_width, column)) for column in zip(named, *cells, strict=True)]
+    least = [max(_width(h), w) for h, w in zip(named, widths, strict=True)]
+    sides = [h in right for h in headers]
+
+    def line(row: Sequence[str]) -> str:
+        padded = []
+        for cell, width, to_right in zip(row, least, sides, strict=True):
+            space = " " * max(0, width - _width(cell))
+            padded.append(space + cell if to_right else cell + space)
+        return "  ".join(padded).rstrip()
+
+    yield line(named)
+    for row in cells:
+        yield line(row)
+
+
+@contextmanager
+def _as_storage_error(place: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"{place}: {error.strerror or error}: cannot be written; "
+            "name a place with room and permission with -o FILE"
+        ) from error
+
+
+def _feed(stream: TextIO, pieces: Iterable[str], place: str) -> None:
+    """Write the pieces; errors of the disk are told from errors of whoever makes the pieces."""
+    for piece in pieces:
+        with _as_storage_error(place):
+            stream.write(piece)
+            stream.flush()
+
+
+@contextmanager
+def _opened(path: Path, mode: str, place: str) -> Iterator[TextIO]:
+    with _as_storage_error(place):
+        stream = path.open(mode, encoding="utf-8", errors="backslashreplace", newline="")
+    try:
+        yield cast(TextIO, stream)
+    finally:
+        with suppress(OSError):  # what a full disk did not take was reported by `_feed`
+            stream.close()
+
+
+def _write_beside(path: Path, pieces: Iterable[str], place: str) -> None:
+    """Fill a part file and rename it; it vanishes when that does not end well."""
+    part = path.with_name(f".edge-ser-{os.getpid()}.part")
+    try:
+        with _opened(part, "x", place) as stream:
+            _feed(stream, pieces, place)
+            with _as_storage_error(place):
+                os.fsync(stream.fileno())
+                part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write(pieces: Iterable[str], output: str | None) -> None:
+    """Send the pieces of `rendered` to a file, or to standard output when `output` is None or -.
+
+    A regular file is written beside its place and renamed, so no reader meets half of one.
+    Raises StorageError when the disk is full or the place cannot be written, BrokenPipeError when
+    a reader of standard output has gone.
+    """
+    if output is None or output == "-":
+        stdout = sys.stdout
+        if stdout is None:
+            raise StorageError("standard output is closed: name a file with -o FILE")
+        if isinstance(stdout, io.TextIOWrapper):
+            stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+        _feed(stdout, pieces, "standard output")
+        return
+    path = Path(os.path.realpath(output))
+    if path.exists() and not path.is_file():  # a named pipe or a device
+        with _opened(path, "w", output) as stream:
+            _feed(stream, pieces, output)
+    else:
+        _write_beside(path, pieces, output)

@@ -1,0 +1,78 @@
+"""From a name or a path to a corpus."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edge_ser.corpora.folders import read_folders
+from edge_ser.corpora.iemocap import evaluations, read_iemocap
+from edge_ser.corpora.known import NAMED
+from edge_ser.corpora.manifest import read_manifest
+from edge_ser.corpora.utterances import Corpus, Utterance, audio_files
+from edge_ser.errors import DataError
+
+__all__ = ["READERS", "read_corpus"]
+
+READERS: Mapping[str, Callable[[Path], list[Utterance]]] = {
+    **{name: named.read for name, named in NAMED.items()},
+    "iemocap": read_iemocap,
+}
+"""Known corpora and what reads their folders."""
+
+
+def read_corpus(name_or_path: str | Path) -> Corpus:
+    """Labelled speech from a folder, a CSV manifest, or a known corpus by name.
+
+    In this order: an existing path; a known name, looked for in the folder `EDGE_SER_DATA`. A
+    folder is what most of its file names say (EMO-DB, RAVDESS, EMOVO, Speech Commands) or its tree
+    (IEMOCAP), else what its manifest.csv says, else a folder per label.
+
+    Raises:
+        DataError: nothing is there, or what is there does not hold together.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return Corpus(path.parent.name or path.stem, tuple(read_manifest(path)))
+    if path.is_dir():
+        return _read_folder(path)
+    name = str(name_or_path)
+    if name not in READERS:
+        raise DataError(
+            f"{name}: no such folder or manifest, expected one or a known corpus: "
+            f"{', '.join(sorted(READERS))}"
+        )
+    home = os.environ.get("EDGE_SER_DATA")
+    if not home:
+        raise DataError(
+            f"{name}: set EDGE_SER_DATA to the folder that holds it, or give its own folder"
+        )
+    folder = Path(home, name)
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no such folder, expected {name} in EDGE_SER_DATA: set it to the folder "
+            "above, or give the corpus's own folder"
+        )
+    return Corpus(name, tuple(READERS[name](folder)))
+
+
+def _read_folder(folder: Path) -> Corpus:
+    name = _recognise(folder)
+    if name is not None:
+        return Corpus(name, tuple(READERS[name](folder)))
+    manifest = folder / "manifest.csv"
+    read = read_manifest if manifest.is_file() else read_folders
+    utterances = read(manifest if manifest.is_file() else folder)
+    return Corpus(folder.resolve().name, tuple(utterances))
+
+
+def _recognise(folder: Path) -> str | None:
+    """The known corpus of which a folder has the tree, or more than half of its names."""
+    if evaluations(folder):
+        return "iemocap"
+    stems = [path.stem for path in audio_files(folder)]
+    for name, named in NAMED.items():
+        if 2 * sum(named.pattern.fullmatch(stem) is not None for stem in stems) > len(stems):
+            return name
+    return None

@@ -1,0 +1,223 @@
+"""How commands are found, and how they end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from edge_ser import errors
+from edge_ser.cli import COMMANDS, LazyGroup, cli, main
+from edge_ser.cli.failures import one_line
+from edge_ser.cli.native import quiet_runtime
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """The command `models` raises the one exception of this list."""
+    errors_to_raise: list[BaseException] = []
+
+    def callback() -> None:
+        raise errors_to_raise[0]
+
+    monkeypatch.setattr(import_module("edge_ser.cli.models").command, "callback", callback)
+    monkeypatch.setattr(import_module("edge_ser.cli.models").command, "params", [])
+    return errors_to_raise
+
+
+def test_every_command_is_there_and_named_as_its_file() -> None:
+    folder = Path(import_module("edge_ser.cli").__file__ or "").parent
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert (folder / f"{name}.py").is_file()
+
+
+def test_every_command_takes_debug() -> None:
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        assert "--debug" in {o for p in command.params for o in p.opts}, name
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys: Capture) -> None:
+    assert main(["clasify"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "edge-ser: no command is called 'clasify': did you mean 'classify'? "
+        "(see 'edge-ser --help')\n"
+    )
+
+
+def test_a_command_like_nothing_is_answered_with_all(capsys: Capture) -> None:
+    assert main(["xyzzy"]) == 2
+    assert "there are classify, models, inspect" in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_answered_with_the_nearest(capsys: Capture) -> None:
+    assert main(["models", "--formt", "json"]) == 2
+    said = capsys.readouterr().err
+    assert "--formt" in said
+    assert "--format" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--nope"], ["classify"], ["models", "--format", "xml"]])
+def test_usage_errors_are_one_line(arguments: list[str], capsys: Capture) -> None:
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("edge-ser")
+    assert said.err.count("\n") == 1
+
+
+def test_no_arguments_is_help(capsys: Capture) -> None:
+    assert main([]) == 0
+    without = capsys.readouterr().out
+    assert main(["--help"]) == 0
+    assert without == capsys.readouterr().out
+    assert all(name in without for name in COMMANDS)
+
+
+def test_version(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("edge-ser ")
+
+
+@pytest.mark.parametrize(
+    "kind", [getattr(errors, name) for name in errors.__all__ if name != "ExitCode"]
+)
+def test_every_error_of_ours_is_one_line_and_its_code(
+    kind: type[errors.EdgeSerError], failing: list[BaseException], capsys: Capture
+) -> None:
+    failing.append(kind("what\nwas given"))
+    assert main(["models"]) == kind.exit_code
+    assert capsys.readouterr().err == "edge-ser: what was given\n"
+
+
+def test_a_bug_is_one_line_and_70(failing: list[BaseException], capsys: Capture) -> None:
+    failing.append(ZeroDivisionError("by zero"))
+    assert main(["models"]) == 70
+    assert capsys.readouterr().err == (
+        "edge-ser: ZeroDivisionError: by zero (this is a bug: run again with --debug)\n"
+    )
+
+
+def test_debug_shows_the_traceback(failing: list[BaseException], capsys: Capture) -> None:
+    failing.append(ZeroDivisionError("by zero"))
+    assert main(["--debug", "models"]) == 70
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert said.endswith("by zero (this is a bug)\n")
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (click.Abort(), 130)])
+def test_interruption_is_quiet(
+    error: BaseException, code: int, failing: list[BaseException], capsys: Capture
+) -> None:
+    failing.append(error)
+    assert main(["models"]) == code
+    assert capsys.readouterr().err == ""
+
+
+def test_sigterm_is_143(monkeypatch: pytest.MonkeyPatch, failing: list[BaseException]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    command = import_module("edge_ser.cli.models").command
+    monkeypatch.setattr(command, "callback", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert main(["models"]) == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_closed_pipe_is_quiet(failing: list[BaseException], capsys: Capture) -> None:
+    failing.append(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    assert main(["models"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_one_line_is_harmless_for_a_terminal() -> None:
+    assert one_line("a\n b\x1b[2J") == "a b\\x1b[2J"
+
+
+def test_completion_of_commands(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setenv("_EDGE_SER_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "edge-ser cl")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert main([]) == 0
+    assert capsys.readouterr().out == "plain,classify\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script_says_where_it_goes(shell: str, capsys: Capture) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "_EDGE_SER_COMPLETE" in script
+    assert f"# Completion of edge-ser for {shell}. Its place: " in script
+    assert script.startswith("#compdef edge-ser\n#" if shell == "zsh" else "# Completion")
+
+
+def test_completion_takes_the_shell_in_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("SHELL", "/usr/bin/fish")
+    assert main(["completion"]) == 0
+    assert "for fish" in capsys.readouterr().out
+    monkeypatch.setenv("SHELL", "/bin/tcsh")
+    assert main(["completion"]) == 2
+    assert "'tcsh'): name one: bash, zsh, fish" in capsys.readouterr().err
+
+
+def test_help_imports_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a command was loaded for --help")
+
+    monkeypatch.setattr(LazyGroup, "get_command", refuse)
+    assert main(["--help"]) == 0
+
+
+class TestQuietRuntime:
+    """Descriptor 2, below sys.stderr."""
+
+    def test_kept_back_when_the_call_succeeds(self, capfd: Capture) -> None:
+        with quiet_runtime():
+            os.write(2, b"INFO: chatter\n")
+        os.write(2, b"after\n")
+        assert capfd.readouterr().err == "after\n"
+
+    def test_shown_when_the_call_fails(self, capfd: Capture) -> None:
+        with pytest.raises(ValueError, match="no"), quiet_runtime():
+            os.write(2, b"ERROR: reason\n")
+            raise ValueError("no")
+        assert capfd.readouterr().err == "ERROR: reason\n"
+
+    def test_a_flood_is_shown_from_its_end(self, capfd: Capture) -> None:
+        with pytest.raises(ValueError, match="no"), quiet_runtime():
+            os.write(2, b"x" * 100_000 + b"end\n")
+            raise ValueError("no")
+        said = capfd.readouterr().err
+        assert said.endswith("end\n")
+        assert len(said) < 20_000
+
+    def test_let_through_when_asked(self, capfd: Capture) -> None:
+        with quiet_runtime(show=True):
+            os.write(2, b"INFO: chatter\n")
+            assert capfd.readouterr().err == "INFO: chatter\n"
+
+    def test_without_a_standard_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def closed(_: int) -> int:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+        monkeypatch.setattr(os, "dup", closed)
+        monkeypatch.setattr(sys, "stderr", None)
+        with quiet_runtime():
+            ran = True
+        assert ran

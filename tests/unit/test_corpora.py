@@ -1,0 +1,360 @@
+"""Readers of corpora, on trees of empty files: no reader opens audio."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_ser.corpora import (
+    Utterance,
+    read_corpus,
+    read_emodb,
+    read_emovo,
+    read_folders,
+    read_iemocap,
+    read_manifest,
+    read_ravdess,
+    read_speech_commands,
+    speech_commands_split,
+    utterances,
+)
+from edge_ser.corpora import manifest as manifests
+from edge_ser.errors import DataError
+
+Plant = Callable[..., Path]
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Plant:
+    """Make empty files below a fresh folder, and return that folder."""
+
+    def files(*names: str) -> Path:
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return tmp_path
+
+    return files
+
+
+def facts(found: list[Utterance]) -> list[tuple[str, str, str | None, str | None]]:
+    return [(u.path.name, u.label, u.speaker, u.split) for u in found]
+
+
+def refusal(read: Callable[[Path], object], path: Path) -> str:
+    """The message of the DataError, which must be one line."""
+    with pytest.raises(DataError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+# names that carry labels
+
+
+def test_emodb_in_any_folder_wav_or_flac(plant: Plant) -> None:
+    letters = zip(
+        "WLEAFTN",
+        ["anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral"],
+        strict=True,
+    )
+    root = plant("wav/16b10Wb.WAV", *(f"wav/03a01{letter}a.flac" for letter, _ in letters))
+    assert facts(read_emodb(root)) == [
+        ("03a01Aa.flac", "fear", "03", None),
+        ("03a01Ea.flac", "disgust", "03", None),
+        ("03a01Fa.flac", "happiness", "03", None),
+        ("03a01La.flac", "boredom", "03", None),
+        ("03a01Na.flac", "neutral", "03", None),
+        ("03a01Ta.flac", "sadness", "03", None),
+        ("03a01Wa.flac", "anger", "03", None),
+        ("16b10Wb.WAV", "anger", "16", None),
+    ]
+
+
+def test_ravdess_leaves_songs_out(plant: Plant) -> None:
+    names = [f"Actor_12/03-01-{code:02d}-01-02-01-12.wav" for code in range(1, 9)]
+    root = plant(*names, "Actor_12/03-02-05-01-02-01-12.wav")
+    assert [u.label for u in read_ravdess(root)] == (
+        ["neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise"]
+    )
+    assert {u.speaker for u in read_ravdess(root)} == {"12"}
+
+
+def test_emovo(plant: Plant) -> None:
+    emotions = ["dis", "gio", "neu", "pau", "rab", "sor", "tri"]
+    root = plant(*(f"m2/{emotion}-m2-n5.wav" for emotion in emotions))
+    assert [u.label for u in read_emovo(root)] == (
+        ["disgust", "happiness", "neutral", "fear", "anger", "surprise", "sadness"]
+    )
+    assert {u.speaker for u in read_emovo(root)} == {"m2"}
+
+
+def test_speech_commands_are_words_split_by_the_hash(plant: Plant) -> None:
+    root = plant(
+        "bed/0135f3f2_nohash_0.wav", "cat/0135f3f2_nohash_0.wav", "_background_noise_/tap.wav"
+    )
+    assert facts(read_speech_commands(root)) == [
+        ("0135f3f2_nohash_0.wav", "bed", "0135f3f2", "train"),
+        ("0135f3f2_nohash_0.wav", "cat", "0135f3f2", "train"),
+    ]
+
+
+def test_the_hash_rule_holds_out_a_tenth_each() -> None:
+    splits = [speech_commands_split(f"{number:08x}") for number in range(5000)]
+    assert splits.count("val") / 5000 == pytest.approx(0.1, abs=0.015)
+    assert splits.count("test") / 5000 == pytest.approx(0.1, abs=0.015)
+
+
+def test_hidden_files_are_passed_over(plant: Plant) -> None:
+    root = plant("03a01Fa.wav", "._03a01Fa.wav", ".trash/03a01Wa.wav", "README.txt")
+    assert len(read_emodb(root)) == 1
+
+
+@pytest.mark.parametrize(
+    ("read", "example"),
+    [
+        (read_emodb, "03a01Fa"),
+        (read_ravdess, "03-01-05-01-02-01-12"),
+        (read_emovo, "dis-f1-b1"),
+        (read_speech_commands, "0135f3f2_nohash_0"),
+    ],
+)
+def test_foreign_names_and_empty_folders_are_refused(
+    plant: Plant, read: Callable[[Path], object], example: str
+) -> None:
+    assert "no WAV or FLAC" in refusal(read, plant())
+    message = refusal(read, plant("other.wav"))
+    assert "other.wav" in message
+    assert example in message
+
+
+def test_a_corpus_that_holds_everything_twice_is_refused(plant: Plant) -> None:
+    assert "twice" in refusal(read_emodb, plant("a/03a01Fa.wav", "b/03a01Fa.flac"))
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
+    assert "No such file" in refusal(read_emodb, tmp_path / "nowhere")
+
+
+def test_a_folder_of_more_files_than_a_corpus_is_refused(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(utterances, "MAX_FILES", 2)
+    assert "more than 2 files" in refusal(read_folders, plant("a/1.wav", "a/2.wav", "b/3.txt"))
+
+
+# IEMOCAP
+
+RATINGS = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
+
+[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]
+C-E2:\tNeutral;\t()
+[10.0100 - 11.3925]\tSes01F_impro01_M001\texc\t[2.5000, 2.5000, 2.5000]
+[14.8872 - 18.0175]\tSes01F_impro01_F002\thap\t[2.5000, 2.5000, 2.5000]
+[19.2900 - 20.7875]\tSes01F_impro01_F003\txxx\t[2.5000, 3.0000, 3.0000]
+[21.3257 - 24.7400]\tSes01F_impro01_F004\tang\t[2.5000, 3.0000, 3.0000]
+[25.3257 - 26.7400]\tSes01F_impro01_F005\tsad\t[2.5000, 3.0000, 3.0000]
+[27.3257 - 28.7400]\tSes01F_impro01_F006\tfru\t[2.5000, 3.0000, 3.0000]
+"""
+TURNS = ("F000", "M001", "F002", "F004", "F005")
+
+
+@pytest.fixture
+def iemocap(plant: Plant) -> Path:
+    root = plant(
+        *(f"Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_{turn}.wav" for turn in TURNS),
+        "Session5/sentences/wav/Ses05M_script03_2/Ses05M_script03_2_M045.wav",
+    )
+    for session, dialogue, text in (
+        (1, "Ses01F_impro01", RATINGS),
+        (5, "Ses05M_script03_2", "[1.0 - 2.0]\tSes05M_script03_2_M045\tang\t[1, 1, 1]\n"),
+    ):
+        folder = root / f"Session{session}" / "dialog" / "EmoEvaluation"
+        folder.mkdir(parents=True)
+        (folder / f"{dialogue}.txt").write_text(text)
+        (folder / f"._{dialogue}.txt").write_bytes(b"\0\1")
+    return root
+
+
+def test_iemocap_has_four_classes_and_a_speaker_for_each_gender(iemocap: Path) -> None:
+    assert facts(read_iemocap(iemocap)) == [
+        ("Ses01F_impro01_F000.wav", "neutral", "Ses01F", None),
+        ("Ses01F_impro01_M001.wav", "happiness", "Ses01M", None),
+        ("Ses01F_impro01_F002.wav", "happiness", "Ses01F", None),
+        ("Ses01F_impro01_F004.wav", "anger", "Ses01F", None),
+        ("Ses01F_impro01_F005.wav", "sadness", "Ses01F", None),
+        ("Ses05M_script03_2_M045.wav", "anger", "Ses05M", None),
+    ]
+    assert read_corpus(iemocap).name == "iemocap"
+
+
+def test_iemocap_that_does_not_hold_together_is_refused(iemocap: Path) -> None:
+    audio = iemocap / "Session1" / "sentences" / "wav" / "Ses01F_impro01"
+    (audio / "Ses01F_impro01_F004.wav").rename(audio / "Ses01F_impro01_F004.flac")
+    assert len(read_iemocap(iemocap)) == 6
+    (audio / "Ses01F_impro01_F002.wav").unlink()
+    assert "Ses01F_impro01_F002.wav: no such file" in refusal(read_iemocap, iemocap)
+    ratings = iemocap / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
+    ratings.write_text("nothing\n")
+    assert "no line like" in refusal(read_iemocap, iemocap)
+    ratings.write_text(" " * (1 << 20) + "x")
+    assert "more than 1 MiB" in refusal(read_iemocap, iemocap)
+    assert "Session1" in refusal(read_iemocap, audio)
+
+
+# a folder per label
+
+
+def test_a_folder_per_label(plant: Plant) -> None:
+    root = plant("angry/a.wav", "angry/deep/b.ogg", "sad/c.MP3", "sad/notes.txt", "README.md")
+    assert facts(read_folders(root)) == [
+        ("a.wav", "angry", None, None),
+        ("b.ogg", "angry", None, None),
+        ("c.MP3", "sad", None, None),
+    ]
+    found = read_corpus(root)
+    assert found.name == root.name
+    assert found.labels == ("angry", "sad")
+
+
+def test_folders_that_do_not_hold_together_are_refused(plant: Plant) -> None:
+    assert "no audio" in refusal(read_folders, plant("angry/readme.txt"))
+    root = plant("sad/a.wav")
+    assert f"{root / 'angry'}: no audio" in refusal(read_folders, root)
+    (root / "angry" / "readme.txt").rename(root / "angry" / "readme.wav")
+    assert "without a label" in refusal(read_folders, plant("loose.wav"))
+
+
+# CSV manifests
+
+
+def write(plant: Plant, text: str | bytes, *files: str) -> Path:
+    path = plant(*files) / "manifest.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_a_manifest_in_any_order_of_columns(plant: Plant) -> None:
+    text = '\ufeffSpeaker, label ,path,note,split\n1,angry,"a, b.wav",x,train\n\n,sad,c.wav\n'
+    path = write(plant, text, "a, b.wav", "c.wav")
+    assert facts(read_manifest(path)) == [
+        ("a, b.wav", "angry", "1", "train"),
+        ("c.wav", "sad", None, None),
+    ]
+    assert read_corpus(path).utterances == read_corpus(path.parent).utterances
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("path,label\n", "no rows"),
+        ("path,lable\na.wav,x\n", "'lable' is not known, did you mean 'label'"),
+        ("paht,label\na.wav,x\n", "'paht' is not known, did you mean 'path'"),
+        ("path,label,speeker\na.wav,x,1\n", "'speeker' is not known, did you mean 'speaker'"),
+        ("path,emotion\na.wav,x\n", "no column 'label'"),
+        ("path,file,label\na.wav,a.wav,x\n", "'path' is there twice"),
+        ("path,label\na.wav,\n", "line 2: no label"),
+        ("path,label\na.wav\n", "line 2: no label"),
+        ("path,label\n\n\n,x\n", "line 4: no path"),
+        ("path,label\na.wav,x\nb.wav,x\n", "line 3"),
+        ("path,label\n" + "a" * 5000 + ",x\n", "no such file"),
+        ("path,label\na\0.wav,x\n", "manifest.csv"),
+        ('path,label\n"a.wav,x\n', "expected a CSV manifest"),
+        ("path,label\n" + "a" * 200_000 + ",x\n", "expected a CSV manifest"),
+        (b"path,label\n\xff\xfe.wav,x\n", "UTF-8"),
+    ],
+)
+def test_a_manifest_that_does_not_hold_together_is_refused(
+    plant: Plant, text: str | bytes, message: str
+) -> None:
+    assert message in refusal(read_manifest, write(plant, text, "a.wav"))
+
+
+def test_a_column_near_to_one_that_is_there_is_a_further_column(plant: Plant) -> None:
+    path = write(plant, "path,label,labels\na.wav,x,y\n", "a.wav")
+    assert facts(read_manifest(path)) == [("a.wav", "x", None, None)]
+
+
+def test_manifests_are_bounded(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(plant, "path,label\na.wav,x\na.wav,y\n", "a.wav")
+    monkeypatch.setattr(manifests, "MAX_ROWS", 2)
+    assert "more than 2 rows" in refusal(read_manifest, path)
+    monkeypatch.setattr(manifests, "MAX_BYTES", 10)
+    assert "more than 64 MiB" in refusal(read_manifest, path)
+
+
+def test_a_manifest_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert "No such file" in refusal(read_manifest, tmp_path / "manifest.csv")
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_a_manifest_fail_otherwise(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(b"path,label\n" + data)
+    try:
+        found = read_manifest(path)
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(u.path.is_file() and u.label for u in found)
+
+
+# names and paths
+
+
+def test_names_of_files_count_before_a_manifest(plant: Plant) -> None:
+    root = plant("03a01Fa.wav", "03a01Wa.wav", "manifest.csv")
+    found = read_corpus(root)
+    assert found.name == "emodb"
+    assert found.labels == ("anger", "happiness")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("03a01Fa.wav", "emodb"),
+        ("Actor_01/03-01-05-01-02-01-01.wav", "ravdess"),
+        ("f1/dis-f1-b1.wav", "emovo"),
+        ("bed/0135f3f2_nohash_0.wav", "speech_commands"),
+    ],
+)
+def test_a_folder_is_recognised_by_its_names(plant: Plant, file: str, name: str) -> None:
+    assert read_corpus(plant(file)).name == name
+
+
+def test_a_known_name_is_looked_for_where_the_data_is(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = plant("emodb/03a01Fa.wav")
+    monkeypatch.setenv("EDGE_SER_DATA", str(root))
+    assert read_corpus("emodb").utterances == (
+        Utterance(root / "emodb" / "03a01Fa.wav", "happiness", "03"),
+    )
+    with pytest.raises(DataError, match="expected ravdess in EDGE_SER_DATA"):
+        read_corpus("ravdess")
+    monkeypatch.delenv("EDGE_SER_DATA")
+    with pytest.raises(DataError, match="set EDGE_SER_DATA"):
+        read_corpus("emodb")
+    monkeypatch.chdir(root)
+    assert len(read_corpus("emodb").utterances) == 1
+
+
+def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="emodb, emovo, iemocap, ravdess, speech_commands"):
+        read_corpus(tmp_path / "nowhere")
+
+
+def test_a_dangling_link_is_listed_for_others_to_report(plant: Plant) -> None:
+    root = plant("angry/a.wav")
+    os.symlink(root / "gone.wav", root / "angry" / "b.wav")
+    assert len(read_folders(root)) == 2

@@ -1,0 +1,426 @@
+"""Evaluation with fake models: who may score what, and what the report says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from edge_ser import metrics
+from edge_ser.audio import Clip, read_clip
+from edge_ser.corpora import Corpus, Utterance
+from edge_ser.errors import DataError, DependencyError, StorageError, UsageError
+from edge_ser.evaluation import (
+    Failure,
+    Report,
+    draw_confusion,
+    evaluate,
+    robustness_table,
+    score,
+    spread,
+)
+
+RATE = 8000
+LABELS = ("low", "high")
+GOLDEN_TABLE = """\
+## made: 4 of 8 clips scored
+
+1 clips not scored: seen in training.
+
+2 clips not scored: label `odd\\|one` unknown to the model.
+
+| figure | value |
+| --- | ---: |
+| accuracy | 75.0 % |
+| UAR | 75.0 % |
+| calibration error (ECE) | 10.0 % |
+| negative log likelihood | 0.500 |
+
+| true \\ predicted | low | high | recall |
+| --- | ---: | ---: | ---: |
+| low | 2 | 0 | 100.0 % |
+| high | 1 | 1 | 50.0 % |
+
+| failed | why |
+| --- | ---: |
+| a.wav | broken file |
+"""
+
+
+@dataclass
+class Provenance:
+    training_clips: Sequence[str] = ()
+
+
+@dataclass
+class Card:
+    name: str = "fake"
+    labels: tuple[str, ...] = LABELS
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+class FakeClassifier:
+    """Says high where most energy lies above 1 kHz, as sure as it is told to be."""
+
+    def __init__(self, name: str = "fake", heard: Sequence[str] = (), sure: float = 0.9) -> None:
+        self.card = Card(name, provenance=Provenance(heard))
+        self.sure = sure
+        self.clips: list[Clip] = []
+
+    def scores(self, clip: Clip) -> NDArray[np.float64]:
+        self.clips.append(clip)
+        power = np.square(np.abs(np.fft.rfft(clip.samples)))
+        above = power[np.fft.rfftfreq(len(clip.samples), 1 / clip.rate) > 1000].sum()
+        high = self.sure if above > power.sum() / 2 else 1 - self.sure
+        return np.array([1 - high, high])
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    """Six tones, three of each label; the last `high` is in truth low."""
+    utterances = []
+    for number, (label, hz) in enumerate(
+        [("low", 300), ("low", 400), ("low", 500), ("high", 2000), ("high", 3000), ("high", 600)]
+    ):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, 0.1 * np.sin(2 * np.pi * hz * np.arange(RATE) / RATE), RATE)
+        utterances.append(Utterance(path, label))
+    return Corpus("made", tuple(utterances))
+
+
+def digests(corpus: Corpus) -> list[str]:
+    return [read_clip(utterance.path).digest() for utterance in corpus.utterances]
+
+
+def test_figures(corpus: Corpus) -> None:
+    report = score(corpus, [FakeClassifier()])
+    assert (report.n, report.clips, report.seen_in_training, report.failures) == (6, 6, 0, ())
+    assert report.accuracy == pytest.approx(5 / 6)
+    assert report.uar == pytest.approx((1 + 2 / 3) / 2)
+    assert report.confusion == ((3, 0), (1, 2))
+    assert report.ece == pytest.approx(abs(5 / 6 - 0.9))
+    expected = -(5 * np.log(0.9) + np.log(0.1)) / 6
+    assert report.negative_log_likelihood == pytest.approx(expected)
+    assert [(m.name, m.n) for m in report.models] == [("fake", 6)]
+
+
+def test_each_clip_goes_to_the_first_model_that_has_not_heard_it(corpus: Corpus) -> None:
+    names = digests(corpus)
+    whole = FakeClassifier("whole", names)
+    first = FakeClassifier("fold 1", names[3:])
+    second = FakeClassifier("fold 2", names[:3])
+    report = score(corpus, [whole, first, second])
+    assert (len(whole.clips), len(first.clips), len(second.clips)) == (0, 3, 3)
+    assert [(m.name, m.n, round(m.accuracy, 3)) for m in report.models] == [
+        ("fold 1", 3, 1.0),
+        ("fold 2", 3, 0.667),
+    ]
+    over = report.to_dict()["accuracy_over_models"]
+    assert over["mean"] == pytest.approx(5 / 6)
+    assert over["std"] == pytest.approx(np.std([1, 2 / 3], ddof=1))
+
+
+def test_namesakes_are_told_apart(corpus: Corpus) -> None:
+    names = digests(corpus)
+    report = score(corpus, [FakeClassifier(heard=names[3:]), FakeClassifier(heard=names[:3])])
+    assert [m.name for m in report.models] == ["fake (1)", "fake (2)"]
+
+
+def test_clips_that_all_models_heard_are_never_scored(corpus: Corpus) -> None:
+    names = digests(corpus)
+    report = score(corpus, [FakeClassifier(heard=names[4:])])
+    assert (report.n, report.seen_in_training) == (4, 2)
+    assert report.accuracy == 1.0
+    model = FakeClassifier(heard=names)
+    nothing = score(corpus, [model])
+    assert (nothing.n, nothing.seen_in_training, model.clips) == (0, 6, [])
+    assert nothing.accuracy is nothing.uar is nothing.ece is None
+    assert json.loads(json.dumps(nothing.to_dict()))["accuracy"] is None
+    assert "accuracy" not in nothing.to_markdown()
+    assert "6 clips not scored: seen in training" in nothing.to_markdown()
+    assert robustness_table(corpus, [model]).rows == ()
+
+
+def test_a_perturbed_training_clip_is_still_a_training_clip(corpus: Corpus) -> None:
+    model = FakeClassifier(heard=digests(corpus))
+    report = score(corpus, [model], lambda samples, rate, rng: samples * np.float32(0.5))
+    assert report.seen_in_training == 6
+
+
+def test_labels_that_the_model_does_not_know_are_named(corpus: Corpus, tmp_path: Path) -> None:
+    more = [Utterance(tmp_path / "0.wav", "bored"), Utterance(tmp_path / "no.wav", "bored")]
+    report = score(Corpus("made", (*corpus.utterances, *more)), [FakeClassifier()])
+    assert report.unknown_labels == {"bored": 2}
+    assert (report.n, report.clips) == (6, 8)
+    assert "2 clips not scored: label `bored` unknown" in report.to_markdown()
+
+
+def test_a_bad_file_does_not_stop_it(corpus: Corpus, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no audio")
+    gone = tmp_path / "gone.wav"
+    files = (Utterance(bad, "low"), Utterance(gone, "low"), *corpus.utterances)
+    report = score(Corpus("made", files), [FakeClassifier()])
+    assert [failure.path for failure in report.failures] == [str(bad), str(gone)]
+    assert all(failure.message for failure in report.failures)
+    assert (report.n, report.clips) == (6, 8)
+
+
+def test_progress_counts_every_clip(corpus: Corpus) -> None:
+    seen: list[tuple[int, int]] = []
+    score(corpus, [FakeClassifier()], progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(n, 6) for n in range(1, 7)]
+
+
+def test_chance_hangs_on_the_seed_and_the_clip_alone(corpus: Corpus) -> None:
+    def noisy(samples: NDArray, rate: int, rng: np.random.Generator) -> NDArray:
+        return rng.standard_normal(len(samples)).astype(np.float32)
+
+    def heard(order: Sequence[Utterance], seed: int) -> dict[str, bytes]:
+        model = FakeClassifier()
+        score(Corpus("made", tuple(order)), [model], noisy, seed=seed)
+        return {
+            str(u.path): clip.samples.tobytes() for u, clip in zip(order, model.clips, strict=True)
+        }
+
+    there = heard(corpus.utterances, 1)
+    assert heard(corpus.utterances[::-1], 1) == there
+    assert heard(corpus.utterances, 2) != there
+    assert len(set(there.values())) == 6
+
+
+def test_a_pick_of_ones_own(corpus: Corpus) -> None:
+    names = digests(corpus)
+    models = {names[0]: FakeClassifier("a"), names[5]: FakeClassifier("b")}
+    report = evaluate(models.get, corpus, LABELS)  # type: ignore[arg-type]
+    assert [(m.name, m.n) for m in report.models] == [("a", 1), ("b", 1)]
+    assert report.seen_in_training == 4
+
+
+def test_models_must_agree_on_the_labels(corpus: Corpus) -> None:
+    other = FakeClassifier()
+    other.card.labels = LABELS[::-1]
+    for models in ([FakeClassifier(), other], []):
+        with pytest.raises(UsageError, match="the same labels"):
+            score(corpus, models)
+
+
+def test_the_robustness_table(corpus: Corpus) -> None:
+    seen: list[tuple[int, int]] = []
+    hum = (np.sin(np.arange(RATE) / 10).astype(np.float32), RATE)
+    table = robustness_table(
+        corpus, [FakeClassifier()], [hum], progress=lambda *at: seen.append(at)
+    )
+    assert [row.name for row in table.rows][:2] == ["clean", "gain -12 dB"]
+    assert len(table.rows) == 18
+    assert seen == [(n, 108) for n in range(1, 109)]
+    rows = {row.name: row for row in table.rows}
+    assert rows["gain +12 dB"].share_of_clean_uar == 1.0
+    assert json.loads(json.dumps(table.to_dict()))["rows"][0]["name"] == "clean"
+    assert "| gain +6 dB | 83.3 % | 83.3 % | 100.0 % |" in table.to_markdown()
+
+
+def test_a_perturbation_that_confuses_the_model_shows(corpus: Corpus) -> None:
+    rows = {row.name: row for row in robustness_table(corpus, [FakeClassifier()]).rows}
+    shares = {name: row.share_of_clean_uar for name, row in rows.items()}
+    assert shares["white noise 30 dB"] == 1.0
+    quiet = [Utterance(u.path, u.label) for u in corpus.utterances]
+    for utterance in quiet:
+        samples, rate = soundfile.read(utterance.path)
+        soundfile.write(utterance.path, samples * 1e-3, rate)
+    rows = {row.name: row for row in robustness_table(corpus, [FakeClassifier()]).rows}
+    assert rows["self-noise -60 dBFS"].share_of_clean_uar < 0.7
+
+
+def test_rows_share_nothing_where_nothing_was_right(corpus: Corpus) -> None:
+    wrong = Corpus("made", tuple(Utterance(u.path, "high") for u in corpus.utterances[:3]))
+    rows = robustness_table(wrong, [FakeClassifier()]).rows[1:]
+    assert {row.share_of_clean_uar for row in rows} == {0.0}
+
+
+def made_report(**changes: object) -> Report:
+    values: dict[str, object] = {
+        "corpus": "made",
+        "labels": LABELS,
+        "n": 4,
+        "seen_in_training": 1,
+        "unknown_labels": {"odd|one": 2},
+        "failures": (Failure("a.wav", "broken\nfile"),),
+        "accuracy": 0.75,
+        "uar": 0.75,
+        "ece": 0.1,
+        "negative_log_likelihood": 0.5,
+        "confusion": ((2, 0), (1, 1)),
+    }
+    return Report(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_markdown() -> None:
+    assert made_report().to_markdown() == GOLDEN_TABLE
+
+
+def test_a_label_without_clips_has_no_recall() -> None:
+    table = made_report(confusion=((3, 1), (0, 0))).to_markdown()
+    assert "| high | 0 | 0 |  |" in table
+
+
+def test_markdown_shows_the_spread_over_models(corpus: Corpus) -> None:
+    names = digests(corpus)
+    models = [FakeClassifier("a", names[3:]), FakeClassifier("b", names[:3])]
+    table = score(corpus, models).to_markdown()
+    assert "| a | 3 | 100.0 % | 100.0 % |" in table
+    assert "| mean | 6 | 83.3 % | 83.3 % |" in table
+    assert "| standard deviation |  | 23.6 % | 23.6 % |" in table
+
+
+def test_a_report_is_json(corpus: Corpus) -> None:
+    values = json.loads(json.dumps(score(corpus, [FakeClassifier()]).to_dict()))
+    assert values["clips"] == 6
+    assert values["confusion"] == [[3, 0], [1, 2]]
+    assert values["models"][0]["name"] == "fake"
+
+
+def test_the_spread_of_one_value_is_nought() -> None:
+    assert spread([0.5]).std == 0
+
+
+@pytest.mark.needs("matplotlib")
+def test_the_confusion_matrix_is_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "confusion.png"
+    draw_confusion(made_report(labels=("low", "$h$_\\")), path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert path.stat().st_size > 5000
+    with pytest.raises(DataError, match="no clip was scored"):
+        draw_confusion(made_report(n=0), path)
+    with pytest.raises(StorageError, match="No such file"):
+        draw_confusion(made_report(), tmp_path / "nowhere" / "confusion.png")
+
+
+def test_without_matplotlib_the_mend_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(DependencyError, match=r"pip install 'edge-ser\[plot\]'"):
+        draw_confusion(made_report(), tmp_path / "confusion.png")
+
+
+# benchmarks/grouped_folds.py
+
+CLASSES = ("boredom", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+LETTERS = "LAEFTWN"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    path = Path(__file__).parents[2] / "benchmarks" / "grouped_folds.py"
+    spec = importlib.util.spec_from_file_location("grouped_folds", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["grouped_folds"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """A run's folder: speakers say each emotion four times; scores are right but overconfident."""
+
+    def run(
+        name: str,
+        test: Sequence[str],
+        train: Sequence[str],
+        was: Sequence[float] = (),
+        done: bool = True,
+    ) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        clips = {
+            part: [f"{s}a{n:02d}{letter}a" for s in people for n in range(4) for letter in LETTERS]
+            for part, people in (("train", train), ("test", test))
+        }
+        split = {"name": name, "validation": [], "speakers": list(test), **clips}
+        (folder / "split.json").write_text(json.dumps(split))
+        (folder / "recipe.json").write_text(json.dumps({"epochs": 60}))
+        rows = [{"epoch": k, "test_wa": wa} for k, wa in enumerate(was)] or [{"epoch": 0}]
+        (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        rng = np.random.default_rng(int(test[0]))
+        scores = {}
+        for clip in clips["test"]:
+            says = LETTERS.index(clip[5]) if rng.random() < 0.6 else int(rng.integers(7))
+            row = np.full(7, 0.01)
+            row[says] = 0.94
+            scores[clip] = row.tolist()
+        if done:
+            (folder / "predictions.json").write_text(json.dumps(scores))
+        return folder
+
+    return run
+
+
+def test_folds_are_reported(
+    script: ModuleType, make_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = ["03", "08", "09"]
+    runs = [
+        make_run(f"grouped-0{k}", [p], [q for q in people if q != p])
+        for k, p in enumerate(people, 1)
+    ]
+    assert script.main([str(run) for run in runs]) == 0
+    text = capsys.readouterr().out
+    scores, labels = [], []
+    for run in runs:
+        for clip, row in json.loads((run / "predictions.json").read_text()).items():
+            scores.append(row)
+            labels.append(LETTERS.index(clip[5]))
+    predicted = np.argmax(scores, axis=1)
+    accuracy, uar = metrics.accuracy(labels, predicted), metrics.uar(labels, predicted)
+    assert f"| pooled |  |  | 84 | {100 * accuracy:.2f} % | {100 * uar:.2f} % |" in text
+    final = metrics.fit_temperature(scores, labels)
+    assert f"on all 84 out-of-fold predictions: {final:.4f}" in text
+    others = metrics.fit_temperature(scores[28:], labels[28:])
+    mended = metrics.apply_temperature(scores[:28], others)
+    before = metrics.expected_calibration_error(scores[:28], labels[:28])
+    after = metrics.expected_calibration_error(mended, labels[:28])
+    assert f"| grouped-01 | {others:.4f} | {100 * before:.2f} % | {100 * after:.2f} % |" in text
+
+
+def test_published_runs_show_their_optimism(script: ModuleType, make_run: MakeRun) -> None:
+    run = make_run("published-02", ["03"], ["03", "08"], was=(0.5, 0.8, 0.7))
+    unfinished = make_run("grouped-01", ["09"], ["08"], done=False)
+    text = script.report([run, unfinished], "emodb", CLASSES)
+    assert "| published-02 | 60 | 3 | 1 | 80.00 % | 70.00 % | 66.67 % | 87.64 % |" in text
+    assert "grouped-01: not finished (1 of 60 epochs), not counted." in text
+    assert "Calibration" not in text
+
+
+def test_one_fold_alone_has_no_calibration_error(script: ModuleType, make_run: MakeRun) -> None:
+    text = script.report([make_run("grouped-01", ["09"], ["08"])], "emodb", CLASSES)
+    assert "no other fold to measure it on" in text
+
+
+def test_runs_that_do_not_hold_together_are_refused(
+    script: ModuleType, make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert script.main([str(tmp_path)]) == 7
+    assert "expected the folder of a training run" in capsys.readouterr().err
+    with pytest.raises(DataError, match="train and test"):
+        script.report([make_run("grouped-01", ["03"], ["03", "08"])], "emodb", CLASSES)
+    run = make_run("grouped-02", ["08"], ["03"])
+    with pytest.raises(DataError, match="two folds"):
+        script.report([run, run], "emodb", CLASSES)
+    (run / "predictions.json").write_text("{}")
+    with pytest.raises(DataError, match="test clips"):
+        script.report([run], "emodb", CLASSES)

@@ -1,0 +1,119 @@
+"""The house itself: what is packaged, named and documented holds together."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+FREE_LICENCES = {"CC0-1.0", "CC-BY-4.0"}
+OUTER = ("benchmarks", "deploy", "models")
+
+
+@pytest.fixture(scope="module")
+def config() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(CHECKOUT / "setup.cfg")
+    return parser
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built in a copy so that the checkout stays as it is."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("edge_ser", *OUTER):
+        shutil.copytree(
+            CHECKOUT / name, source / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("LICENSE", "README.md", "pyproject.toml", "setup.cfg"):
+        shutil.copy(CHECKOUT / name, source)
+    build = "from setuptools import build_meta; build_meta.build_wheel('dist')"
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", build], cwd=source, check=True, capture_output=True
+    )
+    (built,) = (source / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_every_package_is_declared(config: configparser.ConfigParser) -> None:
+    folders = {init.parent for init in (CHECKOUT / "edge_ser").rglob("__init__.py")}
+    found = {".".join(folder.relative_to(CHECKOUT).parts) for folder in folders}
+    found |= {f"edge_ser.{name}" for name in OUTER}
+    assert config["options"]["packages"].split() == sorted(found)
+
+
+def test_the_wheel_holds_every_module_and_nothing_of_the_workshop(unpacked: Path) -> None:
+    modules = {
+        path.relative_to(CHECKOUT).as_posix() for path in (CHECKOUT / "edge_ser").rglob("*.py")
+    }
+    held = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
+    assert modules - held == set()
+    assert "edge_ser/py.typed" in held
+    assert [name for name in held if re.search(r"folds|tests|\.keras$|\.wav$|\.flac$", name)] == []
+
+
+def test_the_wheel_carries_the_declared_models_all_of_free_licence(
+    unpacked: Path, config: configparser.ConfigParser
+) -> None:
+    from edge_ser.card import read_model
+
+    declared = set(config["options.package_data"]["edge_ser.models"].split())
+    files = [path for path in (unpacked / "edge_ser/models").iterdir() if path.suffix != ".py"]
+    assert {path.name for path in files} == declared
+    for path in files:
+        assert read_model(path).card.provenance.licence in FREE_LICENCES
+
+
+def test_the_wheel_works_from_where_it_is_unpacked(unpacked: Path, tmp_path: Path) -> None:
+    program = "import edge_ser.models, edge_ser.deploy, edge_ser.benchmarks, edge_ser.zoo as z\n"
+    program += "print(z.find_model())"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(unpacked)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(done.stdout.strip()) == unpacked / "edge_ser/models/plb-emodb.tflite"
+
+
+def test_the_wheel_starts_at_the_command_line(unpacked: Path) -> None:
+    (points,) = unpacked.glob("*.dist-info/entry_points.txt")
+    parser = configparser.ConfigParser()
+    parser.read(points)
+    assert dict(parser["console_scripts"]) == {"edge-ser": "edge_ser.cli:main"}
+
+
+def test_each_dependency_has_its_line_in_the_docs(config: configparser.ConfigParser) -> None:
+    lines = [config["options"]["install_requires"], *config["options.extras_require"].values()]
+    required = {
+        re.split(r"[^A-Za-z0-9-]", line)[0] for block in lines for line in block.split("\n") if line
+    }
+    documented = set(
+        re.findall(r"^\| `([^`]+)`", (CHECKOUT / "docs/dependencies.md").read_text(), re.M)
+    )
+    assert documented == required - {"edge-ser"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_links_within_the_repository_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", (CHECKOUT / page).read_text())
+    assert links
+    assert [link for link in links if not (CHECKOUT / page).parent.joinpath(link).exists()] == []

@@ -1,0 +1,142 @@
+"""Metrics against sklearn and scipy-free arithmetic done by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edge_ser import metrics
+from edge_ser.errors import DataError
+
+CLASSES = 5
+
+
+def drawn(seed: int, n: int = 400, sharpness: float = 2.0) -> tuple[NDArray, NDArray]:
+    """Probabilities, and labels that follow them: well calibrated by construction."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, sharpness, (n, CLASSES))
+    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (rng.random(n)[:, None] > scores.cumsum(axis=1)).sum(axis=1)
+    return scores, labels.clip(0, CLASSES - 1)
+
+
+indices = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=50)
+
+
+@pytest.mark.needs("sklearn")
+@given(indices)
+def test_counts_agree_with_sklearn(pairs: list[tuple[int, int]]) -> None:
+    from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
+
+    true, guess = map(list, zip(*pairs, strict=True))
+    assert metrics.accuracy(true, guess) == pytest.approx(accuracy_score(true, guess))
+    recalls = recall_score(true, guess, labels=sorted(set(true)), average="macro", zero_division=0)
+    assert metrics.uar(true, guess) == pytest.approx(recalls)
+    expected = confusion_matrix(true, guess, labels=range(CLASSES))
+    np.testing.assert_array_equal(metrics.confusion(true, guess, CLASSES), expected)
+
+
+@pytest.mark.needs("sklearn")
+def test_negative_log_likelihood_agrees_with_sklearn() -> None:
+    from sklearn.metrics import log_loss
+
+    scores, labels = drawn(1)
+    expected = log_loss(labels, scores, labels=range(CLASSES))
+    assert metrics.negative_log_likelihood(scores, labels) == pytest.approx(expected, rel=1e-9)
+
+
+def test_an_impossible_label_costs_a_bounded_amount() -> None:
+    cost = metrics.negative_log_likelihood([[1.0, 0.0]], [1])
+    assert cost == pytest.approx(-np.log(metrics.SMALLEST_SCORE))
+
+
+def test_ece_by_hand() -> None:
+    # bin (0.5, 0.6]: two clips, confidences 0.55 and 0.6, one right; bin (0.9, 1]: one, wrong
+    scores = [[0.55, 0.45], [0.4, 0.6], [1.0, 0.0]]
+    expected = (abs(1 - (0.55 + 0.6)) + abs(0 - 1.0)) / 3
+    assert metrics.expected_calibration_error(scores, [0, 0, 1]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("bins", [1, 7, 10, 15])
+def test_ece_agrees_with_the_definition(bins: int) -> None:
+    scores, labels = drawn(2)
+    confidence, right = scores.max(axis=1), scores.argmax(axis=1) == labels
+    total = 0.0
+    for m in range(bins):
+        inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
+        if inside.any():
+            total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    assert metrics.expected_calibration_error(scores, labels, bins) == pytest.approx(total)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
+def test_the_temperature_that_spoilt_the_scores_is_found(temperature: float) -> None:
+    scores, labels = drawn(3, n=20_000, sharpness=1.0)
+    spoilt = metrics.apply_temperature(scores, 1 / temperature)
+    assert metrics.fit_temperature(spoilt, labels) == pytest.approx(temperature, rel=0.05)
+
+
+def test_the_fitted_temperature_is_the_best_of_its_neighbourhood() -> None:
+    scores, labels = drawn(4, n=150)
+    spoilt = metrics.apply_temperature(scores, 0.5)
+    best = metrics.fit_temperature(spoilt, labels)
+
+    def cost(temperature: float) -> float:
+        scaled = metrics.apply_temperature(spoilt, temperature)
+        return metrics.negative_log_likelihood(scaled, labels)
+
+    assert cost(best) < min(cost(best * 1.01), cost(best / 1.01), cost(1.0))
+
+
+def test_calibration_mends_ece() -> None:
+    scores, labels = drawn(5, n=5000)
+    spoilt = metrics.apply_temperature(scores, 0.4)
+    mended = metrics.apply_temperature(spoilt, metrics.fit_temperature(spoilt, labels))
+    before = metrics.expected_calibration_error(spoilt, labels)
+    assert metrics.expected_calibration_error(mended, labels) < before / 3
+
+
+def test_a_fitted_temperature_is_bounded() -> None:
+    scores = [[0.9, 0.1], [0.2, 0.8]]
+    coldest, hottest = metrics.TEMPERATURES
+    assert metrics.fit_temperature(scores, [0, 1]) == pytest.approx(coldest)
+    assert metrics.fit_temperature(scores, [1, 0]) == pytest.approx(hottest)
+
+
+@given(st.lists(st.floats(1e-6, 1), min_size=2, max_size=8), st.floats(0.05, 20))
+def test_temperature_keeps_probabilities_and_their_order(
+    weights: list[float], temperature: float
+) -> None:
+    scores = np.array(weights) / sum(weights)
+    scaled = metrics.apply_temperature(scores, temperature)
+    assert scaled.sum() == pytest.approx(1)
+    assert (np.diff(scaled[np.argsort(scores)]) >= -1e-12).all()
+
+
+def test_a_temperature_of_one_changes_nothing_and_zeros_are_borne() -> None:
+    scores, _ = drawn(6, n=10)
+    np.testing.assert_allclose(metrics.apply_temperature(scores, 1.0), scores, atol=1e-6)
+    assert metrics.apply_temperature([1.0, 0.0], 2.0).tolist() == pytest.approx([1, 0], abs=4e-4)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: metrics.accuracy([], []),
+        lambda: metrics.uar([0, 1], [0]),
+        lambda: metrics.accuracy([[0]], [[0]]),
+        lambda: metrics.confusion([0, 3], [0, 1], 3),
+        lambda: metrics.confusion([0, 1], [0, -1], 3),
+        lambda: metrics.expected_calibration_error([], []),
+        lambda: metrics.negative_log_likelihood([[0.5, 0.5]], [2]),
+        lambda: metrics.negative_log_likelihood([[0.5, 0.5]], [-1]),
+        lambda: metrics.fit_temperature([[0.5, 0.5]], [0, 1]),
+        lambda: metrics.fit_temperature([0.5, 0.5], [0, 1]),
+    ],
+)
+def test_what_cannot_be_measured_is_a_data_error(call) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(DataError, match=r"expected|outside"):
+        call()
