@@ -21,6 +21,7 @@ __all__ = [
     "expected_calibration_error",
     "fit_temperature",
     "negative_log_likelihood",
+    "softmax",
     "uar",
 ]
 
@@ -93,10 +94,14 @@ def apply_temperature(scores: ArrayLike, temperature: float) -> Scores:
     >>> apply_temperature([0.8, 0.2], 2.0).round(3).tolist()
     [0.667, 0.333]
     """
-    logits = _logits(np.asarray(scores, dtype=np.float64)) / temperature
+    return softmax(_logits(np.asarray(scores, dtype=np.float64)) / temperature)
+
+
+def softmax(logits: Scores) -> Scores:
+    """exp(x) over its sum along the last axis."""
     raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    scaled: Scores = raised / raised.sum(axis=-1, keepdims=True)
-    return scaled
+    shares: Scores = raised / raised.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def fit_temperature(scores: ArrayLike, labels: ArrayLike) -> float:

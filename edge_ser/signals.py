@@ -94,8 +94,8 @@ def demo_clip(rate: int = 16_000) -> NDArray[np.float32]:
     voice = np.zeros(len(seconds))
     for harmonic in range(1, 41):
         hz = harmonic * pitch
-        # A lively voice: its source falls by 9 dB an octave, and the lips' radiation rises by 6.
-        strength = (hz < 0.45 * rate) / np.sqrt(harmonic)
+        # A loud voice: its source falls no faster than the lips' radiation rises.
+        strength = (hz < 0.45 * rate).astype(np.float64)
         for formant, width in zip(formants, FORMANT_WIDTHS, strict=True):
             detuning = formant**2 - hz**2
             strength = strength * formant**2 / np.sqrt(detuning**2 + (hz * width) ** 2)

@@ -96,9 +96,7 @@ def tiny_card(labels: Sequence[str] = ("calm", "angry"), **changes: Any) -> Mode
         "input": InputSpec(rate=TINY_FRONTEND.rate, clip_samples=TINY_CLIP_SAMPLES),
         "frontend": (TINY_FRONTEND,),
         "output": OutputSpec(scores="scores"),
-        "provenance": Provenance(
-            state="trained", data="none: a model for tests", licence="CC0-1.0"
-        ),
+        "provenance": Provenance(state="trained", data="none", licence="CC0-1.0"),
     }
     return ModelCard(**{**fields, **changes})
 

@@ -24,6 +24,7 @@ from edge_ser.card import ModelCard, ModelFile
 from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segment, Stopwatch
 from edge_ser.errors import EdgeSerError, ModelError, UsageError
 from edge_ser.frontend import Frontend
+from edge_ser.metrics import apply_temperature, softmax
 from edge_ser.runtime import Interpreter
 from edge_ser.segment import (
     GateOptions,
@@ -40,7 +41,6 @@ Scores = NDArray[np.float64]
 CROP_LIMIT = 1.25
 """Clips up to this many model lengths are centre-cropped as in training; longer ones are cut."""
 SCAN_SECONDS = 10
-SMALLEST_PROBABILITY = 1e-12
 
 
 class Classifier:
@@ -165,13 +165,10 @@ class Classifier:
         return self.card.input.clip_samples * rate // self.card.input.rate
 
     def _calibrated(self, raw: Scores) -> Scores:
-        """Softmax of logits / temperature; probabilities are taken back to logits by their log."""
-        if self.card.output.kind == "probabilities":
-            raw = np.log(np.maximum(raw, SMALLEST_PROBABILITY))
-        raw = raw / self.card.output.temperature
-        powers = np.exp(raw - raw.max())
-        scores: Scores = powers / powers.sum()
-        return scores
+        temperature = self.card.output.temperature
+        if self.card.output.kind == "logits":
+            return softmax(raw / temperature)
+        return apply_temperature(raw, temperature)
 
     def _named(self, scores: Scores) -> tuple[str, dict[str, float]]:
         labels = self.card.labels

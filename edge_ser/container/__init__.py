@@ -24,6 +24,7 @@ __all__ = [
     "MAX_DOCUMENT_BYTES",
     "MAX_FILE_BYTES",
     "Unwrapped",
+    "check_payload",
     "kind_of",
     "prepare",
     "read_file",
@@ -90,6 +91,17 @@ def unwrap(data: bytes) -> Unwrapped:
     if document is not None:
         _bounded(len(document), MAX_DOCUMENT_BYTES, "the card")
     return Unwrapped(kind, payload, document)
+
+
+def check_payload(data: bytes) -> Kind:
+    """The kind of what a runtime is about to open; a payload of ours has lost its tail by then.
+
+    Raises:
+        ModelError: as `unwrap`, except for a missing tail.
+    """
+    kind = kind_of(data)
+    (tflite if kind == "tflite" else onnx).check(data)
+    return kind
 
 
 def prepare(data: bytes) -> bytes:

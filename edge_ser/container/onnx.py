@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from edge_ser.errors import ModelDamagedError, ModelError
 
-__all__ = ["KEY", "encode", "entry", "is_onnx", "prepare", "split"]
+__all__ = ["KEY", "check", "encode", "entry", "is_onnx", "prepare", "split"]
 
 KEY = "edge_ser"
 
@@ -75,7 +75,7 @@ def split(data: bytes) -> tuple[bytes, bytes | None]:
         ModelDamagedError: not a whole protobuf message, or the card's entry is not the last thing.
         ModelError: weights or compiled graphs in other files.
     """
-    _refuse_side_files(data)
+    check(data)
     entries = list(_entries(data))
     if not entries:
         return data, None
@@ -90,7 +90,7 @@ def split(data: bytes) -> tuple[bytes, bytes | None]:
 
 def prepare(data: bytes) -> bytes:
     """The model without any entry of ours; raises as `split`."""
-    _refuse_side_files(data)
+    check(data)
     kept, position = [], 0
     for field, _ in _entries(data):
         kept.append(data[position : field.start])
@@ -126,7 +126,7 @@ def _entries(data: bytes) -> Iterator[tuple[Field, bytes]]:
                 yield field, parts.get(2, b"")
 
 
-def _refuse_side_files(data: bytes) -> None:
+def check(data: bytes) -> None:
     """Refuse a model that makes a runtime open other files, wherever it says so.
 
     A path in a model can lead anywhere on the disk, and no hash of ours covers what lies there.

@@ -14,7 +14,7 @@ import zlib
 from edge_ser.container.flatbuffer import Table, root
 from edge_ser.errors import ModelDamagedError, ModelError
 
-__all__ = ["DOCUMENT_NAME", "MARKER", "add_marker", "is_tflite", "prepare", "split", "tail"]
+__all__ = ["DOCUMENT_NAME", "MARKER", "add_marker", "check", "is_tflite", "prepare", "split", "tail"]
 
 MARKER = "edge_ser"
 DOCUMENT_NAME = "edge_ser.json"
@@ -48,7 +48,7 @@ def split(data: bytes) -> tuple[bytes, bytes | None]:
         ModelDamagedError: marker or tail is there without the other, or the FlatBuffer is cut.
         ModelError: weights in other files.
     """
-    marked = _is_marked(_model(data))
+    marked = _is_marked(check(data))
     start = _find_tail(data)
     if start is None:
         if marked:
@@ -102,7 +102,8 @@ def _find_tail(data: bytes) -> int | None:
     return start if tail(data[start + _HEADER : directory], start) == data[start:] else None
 
 
-def _model(data: bytes) -> Table:
+def check(data: bytes) -> Table:
+    """The table Model; raises as `split`, except for a missing tail."""
     model = root(data)
     if any(next(model.tables(field), None) for field in _EXTERNAL):
         raise ModelError("the .tflite model keeps weights in other files; re-export it in one file")
@@ -124,7 +125,7 @@ def add_marker(data: bytes) -> bytes:
         ModelDamagedError: the FlatBuffer does not hold together.
         ModelError: fields that this version does not know, or offsets from the file's start.
     """
-    model = _model(data)
+    model = check(data)
     if _is_marked(model):
         return data
     if any(

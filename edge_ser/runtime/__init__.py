@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge_ser.container import read_file, unwrap
+from edge_ser.container import check_payload, read_file, unwrap
 from edge_ser.errors import ProviderError, UsageError
 from edge_ser.runtime.tensors import Tensor
 
@@ -67,8 +67,9 @@ def open_model(model: str | Path | bytes, provider: str = "cpu", threads: int = 
     """Open a model in the runtime of its kind.
 
     Args:
-        model: a file, or its bytes. Give `edge_ser.card.read_model(path).payload`: that has
-            compared the hashes, without which a damaged file can crash the process.
+        model: a payload, or a file whose card is not looked at. Give
+            `edge_ser.card.read_model(path).payload`: that has compared the hashes, without which
+            a damaged file can crash the process.
         provider: `cpu` or what ONNX Runtime offers: `cuda`, `tensorrt`, ...
         threads: 1 to 256; for these small graphs 1 is the fastest.
 
@@ -81,12 +82,13 @@ def open_model(model: str | Path | bytes, provider: str = "cpu", threads: int = 
     """
     if not 1 <= threads <= MAX_THREADS:
         raise UsageError(f"threads is {threads}, expected 1 to {MAX_THREADS}; try 1")
-    found = unwrap(model if isinstance(model, bytes) else read_file(Path(model)))
+    payload = model if isinstance(model, bytes) else unwrap(read_file(Path(model))).payload
+    kind = check_payload(payload)
     provider = provider.lower()
-    if found.kind == "onnx":
+    if kind == "onnx":
         from edge_ser.runtime.onnx import OnnxInterpreter
 
-        return OnnxInterpreter(found.payload, provider, threads)
+        return OnnxInterpreter(payload, provider, threads)
     if provider != "cpu":
         raise ProviderError(
             f"provider {provider!r} was asked for with a .tflite model, which runs on the cpu "
@@ -94,4 +96,4 @@ def open_model(model: str | Path | bytes, provider: str = "cpu", threads: int = 
         )
     from edge_ser.runtime.tflite import TfliteInterpreter
 
-    return TfliteInterpreter(found.payload, threads)
+    return TfliteInterpreter(payload, threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -79,8 +80,6 @@ LABELS = ("calm", "glad", "cross")
 
 def _card(payload: bytes) -> Any:
     """A card for the tiny models: log-mel of 20 frames by 8 bands, with goldens made here."""
-    import hashlib
-
     from edge_ser.card import (
         GoldenFeatures,
         Goldens,
@@ -141,12 +140,11 @@ def _card(payload: bytes) -> Any:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """One tiny model as `tflite` and as `onnx`, with cards."""
     from edge_ser.card import write_model
-    from edge_ser.container import prepare
 
     folder = tmp_path_factory.mktemp("models")
     written = {}
     for kind in ("tflite", "onnx"):
-        payload = prepare((GOLDENS / f"float32.{kind}").read_bytes())
+        payload = (GOLDENS / f"float32.{kind}").read_bytes()
         written[kind] = write_model(folder / f"tiny.{kind}", payload, _card(payload)).path
     return written
 
