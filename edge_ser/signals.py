@@ -92,6 +92,7 @@ def demo_clip(rate: int = 16_000) -> NDArray[np.float32]:
     phase = 2 * np.pi * np.cumsum(pitch) / rate
     formants = [np.interp(seconds, FORMANT_TIMES, track) for track in FORMANTS]
     voice = np.zeros(len(seconds))
+    power = np.zeros(len(seconds))
     for harmonic in range(1, 41):
         hz = harmonic * pitch
         # A loud voice: its source falls no faster than the lips' radiation rises.
@@ -100,9 +101,10 @@ def demo_clip(rate: int = 16_000) -> NDArray[np.float32]:
             detuning = formant**2 - hz**2
             strength = strength * formant**2 / np.sqrt(detuning**2 + (hz * width) ** 2)
         voice += strength * np.sin(harmonic * phase)
+        power += strength**2 / 2
     loudness = np.interp(seconds, *LOUDNESS)
     noise = np.random.default_rng(0).standard_normal(len(seconds))
-    mixed = loudness * (voice / np.abs(voice).max() + 0.004 * noise)
+    mixed = loudness * (voice / np.sqrt(power) + 0.01 * noise)
     mixed = 0.5 * mixed / np.abs(mixed).max() + 2e-4 * noise
     limited: NDArray[np.float32] = np.clip(mixed, -0.5, 0.5).astype(np.float32)
     return limited

@@ -17,6 +17,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from edge_ser.lab import compute
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("EDGE_SER_DATA", CHECKOUT.parent / "shared" / "data"))
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "edge-ser"
@@ -39,6 +41,8 @@ PACKAGES = {
 NOT_RUN = re.compile(r"(?:Skipped: )?not run: (?P<need>\S+) \| (?P<why>.*) \| (?P<mend>.*)", re.S)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# TensorFlow reads these once, and any test may be the first to import it.
+os.environ.update(compute.settings())
 os.environ.setdefault("MPLBACKEND", "agg")
 hypothesis.settings.register_profile("edge_ser", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("edge_ser")

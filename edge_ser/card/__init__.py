@@ -26,6 +26,7 @@ from edge_ser.card.model import (
 )
 
 __all__ = [
+    "SIDECAR_SUFFIX",
     "GoldenFeatures",
     "Goldens",
     "InputSpec",
@@ -33,7 +34,6 @@ __all__ = [
     "ModelFile",
     "OutputSpec",
     "Provenance",
-    "SIDECAR_SUFFIX",
     "describe_foreign",
     "read_model",
     "write_model",

@@ -6,12 +6,10 @@ import re
 
 from edge_ser.errors import CardError
 
-__all__ = ["MAX_CLIP_SAMPLES", "MAX_VALUES", "check_hash", "check_text", "require", "within"]
+__all__ = ["MAX_CLIP_SAMPLES", "check_hash", "check_text", "require", "within"]
 
 MAX_TEXT = 20_000
 MAX_CLIP_SAMPLES = 1 << 24
-MAX_VALUES = 1 << 24
-"""Of the features of one block, and of a mel filter bank: 64 MiB in float32."""
 
 
 def require(condition: bool, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -93,7 +94,7 @@ def build(kind: type[T], values: object, where: str = "card") -> T:
     """
     if not isinstance(values, dict):
         raise CardError(f"{where}: expected an object, found {_shown(values)}; export it again")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     arguments: dict[str, Any] = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         name = f"{where}.{field.name}"
@@ -125,6 +126,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return build(hint, value, where)  # type: ignore[arg-type]
     raise CardError(f"{where} is {_shown(value)}, expected {_named(hint)}; export the model again")
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Type hints of a dataclass, worked out once: that takes longer than the hashes."""
+    return get_type_hints(kind)
 
 
 def _named(hint: Any) -> str:

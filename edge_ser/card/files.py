@@ -26,8 +26,8 @@ from edge_ser.container.foreign import Description, describe
 from edge_ser.errors import CardError, ModelDamagedError, ModelError, StorageError
 
 __all__ = [
-    "ModelFile",
     "SIDECAR_SUFFIX",
+    "ModelFile",
     "describe_foreign",
     "read_model",
     "write_model",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edge_ser.card.checks import MAX_CLIP_SAMPLES, MAX_VALUES, check_hash, require, within
+from edge_ser.card.checks import MAX_CLIP_SAMPLES, check_hash, require, within
 
 __all__ = ["GoldenFeatures", "Goldens"]
 
+MAX_AXIS = 1 << 24
 MAX_GOLDEN_VALUES = 4096
 
 
@@ -26,7 +27,7 @@ class GoldenFeatures:
 
     def __post_init__(self) -> None:
         require(
-            1 <= len(self.shape) <= 4 and all(1 <= n <= MAX_VALUES for n in self.shape),
+            1 <= len(self.shape) <= 4 and all(1 <= n <= MAX_AXIS for n in self.shape),
             f"goldens: a block of shape {self.shape[:5]}, expected 1 to 4 axes of 1 or more",
         )
         size = math.prod(self.shape)

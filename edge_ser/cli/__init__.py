@@ -16,6 +16,7 @@ from importlib import import_module
 import click
 
 from edge_ser.cli.failures import exit_code_of, terminating
+from edge_ser.cli.helping import HelpContext
 from edge_ser.cli.options import debug_option
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -39,6 +40,8 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A group whose commands are imported when one is called, not for `--help`."""
 
+    context_class = HelpContext
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -47,6 +50,7 @@ class LazyGroup(click.Group):
             return None
         command = import_module(f"edge_ser.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
+        command.context_class = HelpContext
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

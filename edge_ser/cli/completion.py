@@ -39,7 +39,7 @@ def command(shell: str | None, output: str | None) -> None:
 
     \b
     Examples:
-      edge-ser completion bash -o ~/.local/share/bash-completion/completions/edge-ser
+      edge-ser completion bash >> ~/.bashrc
       edge-ser completion zsh -o ~/.zfunc/_edge-ser
       edge-ser completion fish -o ~/.config/fish/completions/edge-ser.fish
 

@@ -87,7 +87,8 @@ def _figures(report: Report) -> Iterator[str]:
 
 def _confusion_rows(report: Report) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    for at, (label, counts) in enumerate(zip(report.labels, report.confusion, strict=True)):
+    for at, counts in enumerate(report.confusion):
+        label = report.labels[at]
         recall = counts[at] / sum(counts) if any(counts) else None
         rows.append(
             {"true": label, **dict(zip(report.labels, counts, strict=True)), "recall": recall}
@@ -114,6 +115,8 @@ def _table(report: Report) -> Iterator[str]:
         yield ""
         yield from _figures(report)
         yield from _confusion(report)
+    if report.failures:
+        yield ""
     for failure in report.failures[:FAILURES_SHOWN]:
         yield f"failed: {one_line(failure.message)}"
     if len(report.failures) > FAILURES_SHOWN:
@@ -208,7 +211,7 @@ def command(
     Examples:
       edge-ser evaluate my_recordings/ --model plb-emodb
       edge-ser evaluate emodb --folds models/folds/plb-emodb --plot confusion.png
-      edge-ser evaluate clips.csv --perturb --noise noises/ --format json -o report.json
+      edge-ser evaluate clips.csv --perturb --noise noises/ -o report.txt
 
     The report goes to standard output, or to FILE with -o; the picture to FILE.png. csv is the
     confusion matrix, or with --perturb its table.

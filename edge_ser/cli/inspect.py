@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from edge_ser.frontend import FrontendSpec
 
 __all__ = ["command"]
+
+LINE = 100
+"""Columns at which long texts are wrapped."""
 
 FOREIGN = """\
 To use it with edge-ser, write its card once, to {sidecar} beside it:
@@ -50,18 +54,25 @@ def _frontend(spec: FrontendSpec, clip_samples: int) -> str:
 
 
 def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    return ((name, leaf) for name, leaf in flattened(values) if leaf != "")
+    return ((name, leaf) for name, leaf in flattened(values) if str(leaf).strip())
 
 
 def _section(title: str, values: Mapping[str, Any]) -> Iterator[str]:
     """The leaves below a title, their values aligned; nothing where there are none."""
-    leaves = [(printable(name.replace("_", " ")), printable(leaf)) for name, leaf in _leaves(values)]
+    leaves = [
+        (printable(name.replace("_", " ")), printable(leaf)) for name, leaf in _leaves(values)
+    ]
     if not leaves:
         return
     yield ""
     yield title
     width = max(len(name) for name, _ in leaves)
-    yield from (f"  {name:{width}}  {leaf}" for name, leaf in leaves)
+    for name, leaf in leaves:
+        lines = textwrap.wrap(
+            leaf, LINE - width - 4, break_long_words=False, break_on_hyphens=False
+        )
+        yield f"  {name:{width}}  {lines[0]}"
+        yield from (f"  {'':{width}}  {line}" for line in lines[1:])
 
 
 def _table_of(title: str, values: Mapping[str, Any]) -> Iterator[str]:
@@ -95,7 +106,9 @@ def _readable(model: ModelFile) -> Iterator[str]:
     seconds = f"{card.input.clip_samples / card.input.rate:.3f}"
     yield from _section("Input", document["input"] | {"clip_seconds": seconds})
     names = ["features"] if len(blocks) == 1 else [f"block {n}" for n in range(1, len(blocks) + 1)]
-    yield from _section("Frontend (complete with --format json)", dict(zip(names, blocks, strict=True)))
+    yield from _section(
+        "Frontend (complete with --format json)", dict(zip(names, blocks, strict=True))
+    )
     yield from _section("Output and calibration", document["output"])
     yield from _section("Recommended segmenting", document["segmenting"])
     yield from _section("Recommended deciding", document["deciding"])

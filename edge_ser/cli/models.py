@@ -42,7 +42,7 @@ def _table(records: Iterable[Record]) -> Iterator[str]:
         if "error" in record:
             rows.append([record["file"], size, "", f"error: {record['error']}"])
             continue
-        metrics = ", ".join(f"{k} {v}" for k, v in dict(record["metrics"] or {}).items())  # type: ignore[call-overload]
+        metrics = ", ".join(f"{k} {v}" for k, v in flattened(record["metrics"]))
         rows.append(
             [record["file"], size, record["licence"] or "unknown", metrics or record["state"]]
         )
@@ -65,9 +65,10 @@ def command(format_: str, output: str | None) -> None:
     Examples:
       edge-ser models
       edge-ser models --format json
-      edge-ser inspect plb-emodb                  (all that a model says of itself)
+      edge-ser inspect plb-emodb      (all that a model says of itself)
 
-    The list goes to standard output, or to FILE with -o. Exit status: 3 when a file is damaged.
+    The list goes to standard output, or to FILE with -o. Exit
+    status: 3 when a file is damaged.
     """
     from edge_ser.zoo import installed_files
 

@@ -77,9 +77,7 @@ def _reference(path: Path, files: tuple[str, ...]) -> tuple[list[dict[str, Any]]
     help="Also compare our features with the real library's (extra [reference]) on this file or "
     "folder of audio; may be given more than once.",
 )
-@click.option(
-    "--provider", default="cpu", show_default=True, metavar="NAME", help="What computes."
-)
+@click.option("--provider", default="cpu", show_default=True, metavar="NAME", help="What computes.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N")
 @output_options
 @debug_option

@@ -20,9 +20,9 @@ from edge_ser.container import onnx, tflite
 from edge_ser.errors import ModelError, ModelNotFoundError
 
 __all__ = [
-    "Kind",
     "MAX_DOCUMENT_BYTES",
     "MAX_FILE_BYTES",
+    "Kind",
     "Unwrapped",
     "check_payload",
     "kind_of",

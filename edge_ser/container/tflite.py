@@ -14,7 +14,16 @@ import zlib
 from edge_ser.container.flatbuffer import Table, root
 from edge_ser.errors import ModelDamagedError, ModelError
 
-__all__ = ["DOCUMENT_NAME", "MARKER", "add_marker", "check", "is_tflite", "prepare", "split", "tail"]
+__all__ = [
+    "DOCUMENT_NAME",
+    "MARKER",
+    "add_marker",
+    "check",
+    "is_tflite",
+    "prepare",
+    "split",
+    "tail",
+]
 
 MARKER = "edge_ser"
 DOCUMENT_NAME = "edge_ser.json"

@@ -67,6 +67,7 @@ def mel_filters(
     """Triangular filters, shape (n_fft // 2 + 1, n_mels); a column is one band."""
     ends = hz_to_mel(np.array([fmin, fmax], dtype=np.float64), scale)
     corners = mel_to_hz(np.linspace(ends[0], ends[1], n_mels + 2), scale)
+    widths = corners[2:] - corners[:-2]
     bins = np.arange(n_fft // 2 + 1, dtype=np.float64)
     if edges == "fft_bins":
         corners = np.floor((n_fft + 1) * corners / rate)
@@ -84,7 +85,7 @@ def mel_filters(
     else:
         filters = np.maximum(0.0, np.minimum(rising, falling))
     if norm == "slaney":
-        filters = filters * (2.0 / (upper - lower))
+        filters = filters * (2.0 / widths)
     return filters
 
 

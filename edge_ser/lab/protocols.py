@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,9 +34,7 @@ def published(speakers: Mapping[str, str], folds: int = PUBLISHED_FOLDS) -> list
     names = sorted(speakers)
     splitter = KFold(folds, shuffle=True, random_state=PUBLISHED_SEED)
     return [
-        Split(
-            f"published-{number:02d}", [names[i] for i in train], sorted(names[i] for i in test)
-        )
+        Split(f"published-{number:02d}", [names[i] for i in train], sorted(names[i] for i in test))
         for number, (train, test) in enumerate(splitter.split(names), 1)
     ]
 
@@ -50,7 +49,7 @@ def grouped(speakers: Mapping[str, str], folds: int = 5) -> list[Split]:
     cuts = [round(i * len(people) / folds) for i in range(folds + 1)]
     return [
         _by_speakers(f"grouped-{number:02d}", speakers, people[start:end])
-        for number, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False), 1)
+        for number, (start, end) in enumerate(itertools.pairwise(cuts), 1)
     ]
 
 
@@ -63,7 +62,7 @@ def loso(speakers: Mapping[str, str]) -> list[Split]:
 
 
 def holdout(speakers: Mapping[str, str], seed: int = 42) -> list[Split]:
-    """One split by speaker: a fifth tests, and of the rest a fifth validates (choose epochs there)."""
+    """One split by speaker: a fifth tests, a fifth validates (choose epochs there)."""
     people = sorted(set(speakers.values()))
     if len(people) < 3:
         raise DataError(f"{len(people)} speakers: a hold-out with validation takes at least three")

@@ -1,4 +1,4 @@
-"""Training with the published recipe: seeded, resumable at epoch boundaries, all in a run folder."""
+"""Training with the published recipe: seeded, resumable at epoch boundaries, in a run folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +17,15 @@ from numpy.typing import NDArray
 
 from edge_ser.errors import DataError
 from edge_ser.lab import architectures
+from edge_ser.lab.datasets import Dataset
 from edge_ser.lab.protocols import Split
+from edge_ser.lab.recipe import Recipe, learning_rate
 
 __all__ = ["Dataset", "Recipe", "learning_rate", "margin_loss", "predict", "train"]
 
 Tensor = Any
 
-PUBLISHED_EPOCHS = 300
-DECAY_EPOCHS = range(60, 300, 20)
-DECAY = math.exp(-0.15)
 MSE_WEIGHT = 0.392
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is trained, and how. The defaults are the published recipe but for the epochs."""
-
-    architecture: str = "plb"
-    epochs: int = 80
-    """Passes over the training clips; the learning-rate schedule is stretched to them."""
-    batch: int = 32
-    """Clips a step; the last step of an epoch takes what is left."""
-    learning_rate: float = 1e-3
-    label_smoothing: float = 0.1
-    seed: int = 42
-    evaluate_every: int = 10
-    """Epochs between looks at the test clips; nothing is chosen by them."""
-    keep_best: bool = False
-    """Keep the weights of the best test epoch too: the published, leaky way."""
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Features and labels of a corpus."""
-
-    names: list[str]
-    features: NDArray[np.float32]
-    """Shape (clips, frames, coefficients)."""
-    labels: NDArray[np.int64]
-    """Index into `classes`."""
-    classes: list[str]
 
 
 @keras.saving.register_keras_serializable(package="edge_ser")  # type: ignore[untyped-decorator]
@@ -66,16 +35,6 @@ def margin_loss(targets: Tensor, scores: Tensor) -> Tensor:
     absent = 0.5 * (1.0 - targets) * ops.square(ops.maximum(0.0, scores - 0.1))
     squared = ops.mean(ops.square(targets - scores), axis=-1)
     return ops.sum(present + absent, axis=-1) + MSE_WEIGHT * squared
-
-
-def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """Rate of a 0-based epoch: x exp(-0.15) after epochs 60, 80, ..., 280 of 300, stretched.
-
-    >>> round(learning_rate(Recipe(epochs=300), 299), 6)
-    0.000165
-    """
-    published = epoch * PUBLISHED_EPOCHS / recipe.epochs
-    return recipe.learning_rate * DECAY ** sum(published > after for after in DECAY_EPOCHS)
 
 
 def train(
@@ -178,7 +137,9 @@ def _measure(
 
 
 def _write_predictions(folder: Path, names: list[str], scores: NDArray[np.float32]) -> None:
-    rows = {name: [round(float(p), 6) for p in row] for name, row in zip(names, scores, strict=True)}
+    rows = {
+        name: [round(float(p), 6) for p in row] for name, row in zip(names, scores, strict=True)
+    }
     _write_text(folder / "predictions.json", json.dumps(rows, indent=0) + "\n")
 
 

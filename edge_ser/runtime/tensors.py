@@ -92,7 +92,7 @@ def unique(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 def one_line(error: BaseException) -> str:
     """What a runtime said, for the end of a one-line message."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return text if len(text) <= MAX_REASON else text[: MAX_REASON - 3] + "..."
 
 

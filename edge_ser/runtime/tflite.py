@@ -19,7 +19,7 @@ __all__ = ["TfliteInterpreter"]
 RUNTIMES = (
     ("ai-edge-litert", "ai_edge_litert.interpreter"),
     ("tflite-runtime", "tflite_runtime.interpreter"),
-    ("tensorflow", "tensorflow.lite"),
+    ("tensorflow", "tensorflow.lite.python.interpreter"),
 )
 """Distribution and module that has `Interpreter`, in the order in which they are tried."""
 

@@ -8,7 +8,8 @@ beside those of the library that made them in training, on the user's own files.
 from __future__ import annotations
 
 from edge_ser.verification.goldens import STAGES, verify
-from edge_ser.verification.reference import TOLERANCES, compare_with_reference, reference_library
+from edge_ser.verification.libraries import reference_library
+from edge_ser.verification.reference import TOLERANCES, compare_with_reference
 from edge_ser.verification.results import ReferenceReport, StageResult, Verification
 
 __all__ = [

@@ -88,9 +88,7 @@ def _stages(path: Path, provider: str, threads: int) -> Iterator[StageResult]:
     except EdgeSerError as error:
         yield _raised("labels", error)
         return
-    detail = (
-        f"{len(card.labels)} labels, {len(card.labels)} scores; provider {interpreter.provider}"
-    )
+    detail = f"{len(card.labels)} labels and as many scores, on provider {interpreter.provider}"
     yield StageResult("labels", "ok", detail=detail)
     if card.goldens is None:
         yield StageResult("scores", "no goldens", detail=NO_GOLDENS)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module, metadata
+from importlib import metadata
 from math import inf, isnan, log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,20 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import Clip, fit, read_clip, resample
 from edge_ser.errors import DependencyError, EdgeSerError
-from edge_ser.frontend import PRESETS, Frontend, FrontendSpec
+from edge_ser.frontend import Frontend, FrontendSpec, maths
+from edge_ser.verification.libraries import (
+    imported,
+    librosa_resampled,
+    librosa_stages,
+    python_speech_features_stages,
+    reference_library,
+)
 from edge_ser.verification.results import ReferenceReport, StageResult, Status
 
 if TYPE_CHECKING:
     from edge_ser.card import InputSpec, ModelCard
 
-__all__ = ["TOLERANCES", "compare_with_reference", "reference_library"]
+__all__ = ["TOLERANCES", "compare_with_reference"]
 
 Array = NDArray[Any]
 
@@ -32,50 +38,18 @@ TOLERANCES: Mapping[str, float] = {
     "log": 5e-3,
     "mfcc": 1e-3,
 }
-"""Samples; power and mel relative to the clip's own maximum; decibels; MFCC."""
+"""Samples; power and mel relative to the clip's own maximum; decibels; orthonormal MFCC."""
 
 UNITS: Mapping[str, str] = {
     "resampled": "of full scale",
     "power": "of the clip's maximum",
     "mel": "of the clip's maximum",
     "log": "in dB",
-    "mfcc": "in MFCC units",
+    "mfcc": "in plain orthonormal MFCC",
 }
+OLDEST_LIBROSA = (0, 10)
 DECIBELS_PER_NEPER = 10 / log(10)
 """What ln of a power changes by 1 is this many decibels."""
-OLDEST_LIBROSA = (0, 10)
-WINDOWS_OF_SCIPY = {"hann": "hann", "hamming": "hamming", "rectangular": "boxcar"}
-
-# Parameters that a library takes as an argument, or that both sides share or undo. With any others
-# not as in its preset, the library does not compute the spec.
-FREE_IN_BOTH = (
-    *("kind", "rate", "resampler", "sample_scale", "n_fft", "win_length", "hop_length", "n_mels"),
-    *("fmin", "fmax", "n_mfcc", "lifter", "normalise", "layout", "precision"),
-)
-FREE: Mapping[str, tuple[str, ...]] = {
-    "librosa": (
-        *("window", "centre", "pad_mode", "mel_scale", "mel_norm", "log_floor", "top_db"),
-        "dct_norm",
-    ),
-    "python_speech_features": ("preemphasis", "c0"),
-}
-
-
-def reference_library(spec: FrontendSpec) -> str | None:
-    """Which library computes exactly this spec: librosa, python_speech_features, or None.
-
-    >>> reference_library(PRESETS["torchaudio"])
-    'librosa'
-    """
-    if spec.kind == "waveform":
-        return None
-    for library, free in FREE.items():
-        ours = {name: getattr(spec, name) for name in (*FREE_IN_BOTH, *free)}
-        if library == "python_speech_features":
-            ours["power_scale"] = 1 / spec.n_fft
-        if spec == replace(PRESETS[library], **ours):
-            return library
-    return None
 
 
 def compare_with_reference(card: ModelCard, paths: Iterable[str | Path]) -> ReferenceReport:
@@ -137,7 +111,7 @@ def _reference(spec: FrontendSpec) -> _Reference:
     library = reference_library(spec)
     if library is None:
         return _Reference(spec)
-    module = _module(library)
+    module = imported(library)
     if library == "librosa":
         version = str(module.__version__)
         if tuple(map(int, version.split(".")[:2])) < OLDEST_LIBROSA:
@@ -145,18 +119,8 @@ def _reference(spec: FrontendSpec) -> _Reference:
                 f"librosa {version} is installed, expected 0.10 or newer: "
                 "pip install --upgrade 'edge-ser[reference]'"
             )
-        return _Reference(spec, f"librosa {version}", _librosa, _librosa_resampled)
-    return _Reference(spec, f"{library} {metadata.version(library)}", _python_speech_features)
-
-
-def _module(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise DependencyError(
-            f"{name} is needed to compare with it and cannot be imported ({error}): "
-            "pip install 'edge-ser[reference]'"
-        ) from error
+        return _Reference(spec, f"librosa {version}", librosa_stages, librosa_resampled)
+    return _Reference(spec, f"{library} {metadata.version(library)}", python_speech_features_stages)
 
 
 def _differences(
@@ -173,13 +137,21 @@ def _differences(
     ours, theirs = (fit(x, wanted.clip_samples, wanted.pad_side) for x in (ours, theirs))
     expected = reference.compute(spec, theirs.astype(spec.precision) * spec.sample_scale)
     for stage, values in _ours(spec, ours):
-        difference = _largest(values, expected[stage])
+        gain = _mfcc_gain(spec) if stage == "mfcc" else 1.0
+        difference = _largest(values / gain, expected[stage] / gain)
         if stage in ("power", "mel"):
             # Silence has no maximum of its own: what is computed of it counts as it is.
             difference /= float(expected[stage].max()) or 1.0
         if stage == "log" and spec.log == "natural":
             difference *= DECIBELS_PER_NEPER
         yield stage, difference
+
+
+def _mfcc_gain(spec: FrontendSpec) -> Array:
+    """What DCT norm and lifter make of each coefficient; tolerances are of plain, ortho ones."""
+    weights = maths.lifter_weights(spec.n_mfcc, spec.lifter, spec.lifter_first)
+    gain: Array = np.maximum(np.abs(weights), 1.0)
+    return gain if spec.dct_norm == "ortho" else gain * np.sqrt(2 * spec.n_mels)
 
 
 def _largest(ours: Array, theirs: Array) -> float:
@@ -200,80 +172,6 @@ def _ours(spec: FrontendSpec, samples: Array) -> Iterator[tuple[str, Array]]:
     yield "log", frontend.log(mel)
     if spec.kind == "mfcc":
         yield "mfcc", frontend(samples)
-
-
-def _librosa_resampled(spec: FrontendSpec, clip: Clip) -> Array:
-    librosa = _module("librosa")
-    samples: Array = librosa.resample(
-        clip.samples, orig_sr=clip.rate, target_sr=spec.rate, res_type=spec.resampler
-    )
-    return samples
-
-
-def _librosa(spec: FrontendSpec, samples: Array) -> dict[str, Array]:
-    librosa = _module("librosa")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of bands without a bin, of clips shorter than the FFT
-        spectrum = librosa.stft(
-            samples,
-            n_fft=spec.n_fft,
-            hop_length=spec.hop_length,
-            win_length=spec.win_length,
-            window=WINDOWS_OF_SCIPY[spec.window],
-            center=spec.centre,
-            pad_mode=spec.pad_mode,
-        )
-        power = np.abs(spectrum) ** 2
-        mel = librosa.feature.melspectrogram(
-            S=power,
-            sr=spec.rate,
-            n_fft=spec.n_fft,
-            n_mels=spec.n_mels,
-            fmin=spec.fmin,
-            fmax=spec.fmax,
-            htk=spec.mel_scale == "htk",
-            norm="slaney" if spec.mel_norm == "slaney" else None,
-        )
-    decibels = librosa.power_to_db(mel, ref=1.0, amin=spec.log_floor, top_db=spec.top_db)
-    stages = {"power": power, "mel": mel, "log": decibels}
-    if spec.kind == "mfcc":
-        norm = "ortho" if spec.dct_norm == "ortho" else None
-        stages["mfcc"] = librosa.feature.mfcc(
-            S=decibels, n_mfcc=spec.n_mfcc, norm=norm, lifter=spec.lifter
-        )
-    return {stage: values.T for stage, values in stages.items()}
-
-
-def _python_speech_features(spec: FrontendSpec, samples: Array) -> dict[str, Array]:
-    library = _module("python_speech_features")
-    seconds = {"winlen": spec.win_length / spec.rate, "winstep": spec.hop_length / spec.rate}
-    bands = {
-        "nfilt": spec.n_mels,
-        "nfft": spec.n_fft,
-        "lowfreq": spec.fmin,
-        "highfreq": spec.fmax,
-        "preemph": spec.preemphasis,
-    }
-    framed = library.sigproc.framesig(
-        library.sigproc.preemphasis(samples, spec.preemphasis), spec.win_length, spec.hop_length
-    )
-    mel, _ = library.fbank(samples, spec.rate, **seconds, **bands)
-    stages = {
-        "power": library.sigproc.powspec(framed, spec.n_fft),
-        "mel": mel,
-        "log": np.log(mel),
-    }
-    if spec.kind == "mfcc":
-        stages["mfcc"] = library.mfcc(
-            samples,
-            spec.rate,
-            numcep=spec.n_mfcc,
-            ceplifter=spec.lifter,
-            appendEnergy=spec.c0 == "log_energy",
-            **seconds,
-            **bands,
-        )
-    return stages
 
 
 def _prefix(block: int, blocks: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -52,6 +53,8 @@ def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     def begin(
         *arguments: str, stdin: bool = True, stdout: Any = None, stderr: Any = None
     ) -> subprocess.Popen[bytes]:
+        # A suite that a shell runs in the background ignores SIGINT, and children inherit that.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             _command(arguments),
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
@@ -59,6 +62,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
             stderr=subprocess.PIPE if stderr is None else stderr,
             env=_environment(),
         )
+        signal.signal(signal.SIGINT, before)
         running.append(process)
         return process
 

@@ -60,6 +60,7 @@ def test_every_help_has_a_sentence_examples_and_where_results_go(
     assert max(map(len, text.splitlines())) <= 80
     examples = re.findall(rf"^    (edge-ser {name}.*|.*\| edge-ser {name}.*)$", text, re.MULTILINE)
     assert len(examples) >= 2
+    assert not re.search(r"\w-$", text, re.MULTILINE)
     assert re.search(r"\b(standard output|FILE|folder)\b", text)
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from edge_ser import errors
 from edge_ser.cli import COMMANDS, LazyGroup, cli, main
 from edge_ser.cli.failures import one_line
 from edge_ser.cli.native import quiet_runtime
+from edge_ser.cli.progress import progress_bar, results_scroll_by
 
 Capture = pytest.CaptureFixture[str]
 
@@ -144,6 +146,26 @@ def test_a_closed_pipe_is_quiet(failing: list[BaseException], capsys: Capture) -
     assert capsys.readouterr().err == ""
 
 
+def test_an_exit_of_others_is_let_through(failing: list[BaseException]) -> None:
+    failing.append(SystemExit(9))
+    with pytest.raises(SystemExit):
+        main(["models"])
+
+
+def test_it_runs_in_any_thread(capsys: Capture) -> None:
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(main(["--version"])))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+
+
+def test_nobody_to_tell(failing: list[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    failing.append(errors.AudioError("what"))
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["models"]) == 5
+
+
 def test_one_line_is_harmless_for_a_terminal() -> None:
     assert one_line("a\n b\x1b[2J") == "a b\\x1b[2J"
 
@@ -221,3 +243,31 @@ class TestQuietRuntime:
         with quiet_runtime():
             ran = True
         assert ran
+
+
+class TestProgressBar:
+    def test_nobody_is_told_where_it_is_not_shown(self, capfd: Capture) -> None:
+        with progress_bar(shown=False) as progress:
+            progress(1, 2)
+        assert capfd.readouterr() == ("", "")
+
+    def test_it_is_on_standard_error(
+        self, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("FORCE_COLOR", "1")  # what makes rich take any stream for a terminal
+        monkeypatch.setenv("TERM", "xterm")
+        with progress_bar(shown=True) as progress:
+            progress(2, 2)
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "2/2" in said.err
+
+    @pytest.mark.parametrize(
+        ("output", "terminal", "expected"),
+        [(None, True, True), ("-", True, True), ("x", True, False), (None, False, False)],
+    )
+    def test_results_on_a_terminal_are_progress_enough(
+        self, output: str | None, terminal: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+        assert results_scroll_by(output) is expected

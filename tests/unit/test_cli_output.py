@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 from edge_ser.cli.output import flattened, grid, printable, rendered, write
 from edge_ser.errors import StorageError
 
-RECORDS = [{"path": "a.wav", "score": 0.5}, {"path": 'b,"ü".wav', "error": "broken"}]
+RECORDS: list[dict[str, object]] = [
+    {"path": "a.wav", "score": 0.5},
+    {"path": 'b,"ü".wav', "error": "broken"},
+]
 
 
 def text_of(format_: str, records: list[dict[str, object]] | None = None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_ser.cli.paths import recordings
+from edge_ser.errors import DataError
 
 
 @pytest.fixture
@@ -60,3 +61,14 @@ class TestRecordings:
         [(name, error)] = recordings(["*.mp3"]).failures
         assert str(error).startswith("*.mp3: matches no file")
         assert name == "*.mp3"
+
+    def test_a_folder_that_cannot_be_listed_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refusing(folder: Path) -> None:
+            raise DataError(f"{folder}: Permission denied")
+
+        monkeypatch.setattr("edge_ser.cli.paths.audio_files", refusing)
+        found = recordings(["b", "a.wav"])
+        assert found.paths == ("a.wav",)
+        assert str(found.failures[0][1]) == "b: Permission denied"
+        assert found.failures[0][1].exit_code == 5
+        assert len(found) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import dataclasses
 import os
 import re
 import shutil
@@ -12,6 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from edge_ser.card import ModelCard, read_model
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FREE_LICENCES = {"CC0-1.0", "CC-BY-4.0"}
@@ -65,14 +68,13 @@ def test_the_wheel_holds_every_module_and_nothing_of_the_workshop(unpacked: Path
     held = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     assert modules - held == set()
     assert "edge_ser/py.typed" in held
-    assert [name for name in held if re.search(r"folds|tests|\.keras$|\.wav$|\.flac$", name)] == []
+    foreign = re.compile(r"models/folds/|(^|/)tests/|\.(keras|wav|flac)$")
+    assert [name for name in held if foreign.search(name)] == []
 
 
 def test_the_wheel_carries_the_declared_models_all_of_free_licence(
     unpacked: Path, config: configparser.ConfigParser
 ) -> None:
-    from edge_ser.card import read_model
-
     declared = set(config["options.package_data"]["edge_ser.models"].split())
     files = [path for path in (unpacked / "edge_ser/models").iterdir() if path.suffix != ".py"]
     assert {path.name for path in files} == declared
@@ -110,6 +112,12 @@ def test_each_dependency_has_its_line_in_the_docs(config: configparser.ConfigPar
         re.findall(r"^\| `([^`]+)`", (CHECKOUT / "docs/dependencies.md").read_text(), re.M)
     )
     assert documented == required - {"edge-ser"}
+
+
+def test_each_field_of_the_card_is_in_the_docs() -> None:
+    rows = re.findall(r"^\| (`.+?`) \|", (CHECKOUT / "docs/model-file.md").read_text(), re.M)
+    documented = {name.strip("` ") for row in rows for name in row.split(",")}
+    assert documented == {field.name for field in dataclasses.fields(ModelCard)}
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md"])

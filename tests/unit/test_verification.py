@@ -41,6 +41,7 @@ from edge_ser.verification import (
     STAGES,
     compare_with_reference,
     goldens,
+    libraries,
     reference,
     reference_library,
     verify,
@@ -216,8 +217,10 @@ def test_other_scores_fail_with_the_label(file: Callable[..., Path]) -> None:
 
 
 def test_a_wrong_number_of_labels_fails(file: Callable[..., Path]) -> None:
-    card = with_goldens(scores=(0.0,) * 5)
-    path = file(replace(card, labels=("a", "b", "c", "d", "e")))
+    card = card_of()
+    assert card.goldens is not None
+    five = replace(card.goldens, scores=(0.0,) * 5)
+    path = file(replace(card, labels=("a", "b", "c", "d", "e"), goldens=five))
     assert statuses(path) == failed_at("labels")
     assert "5 labels" in verify(path).stages[4].detail
 
@@ -402,7 +405,7 @@ def test_another_resampler_is_found_out(
     report = compare_with_reference(framed(PRESETS["librosa"]), recordings[:1])
     assert report.stages[0].status == "failed"
     assert report.stages[-1].status == "failed"
-    assert report.stages[-1].detail.endswith(f"in MFCC units; worst in {recordings[0]}")
+    assert report.stages[-1].detail.endswith(f"in plain orthonormal MFCC; worst in {recordings[0]}")
     assert not report.ok
 
 
@@ -410,12 +413,12 @@ def test_another_resampler_is_found_out(
 def test_other_frames_are_found_out(
     recordings: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    computed = reference._librosa
+    computed = libraries.librosa_stages
 
     def shorter(spec: FrontendSpec, samples: Any) -> dict[str, Any]:
         return {stage: values[1:] for stage, values in computed(spec, samples).items()}
 
-    monkeypatch.setattr(reference, "_librosa", shorter)
+    monkeypatch.setattr(reference, "librosa_stages", shorter)
     report = compare_with_reference(framed(PRESETS["librosa"]), recordings[1:2])
     assert [stage.status for stage in report.stages] == ["not run", *["failed"] * 4]
     assert report.stages[0].detail == "no file needed resampling to 22050 Hz"
@@ -471,8 +474,8 @@ def test_a_log_in_nepers_is_compared_in_decibels(
 
     module = ModuleType("python_speech_features")
     monkeypatch.setitem(sys.modules, "python_speech_features", module)
-    monkeypatch.setattr(reference.metadata, "version", lambda name: "0")
-    monkeypatch.setattr(reference, "_python_speech_features", louder)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0")
+    monkeypatch.setattr(reference, "python_speech_features_stages", louder)
     report = compare_with_reference(framed(spec), recordings[:1])
     assert [stage.status for stage in report.stages] == ["ok", "ok", "failed"]
     assert report.stages[2].worst == pytest.approx(10.0)

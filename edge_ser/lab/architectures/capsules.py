@@ -7,11 +7,10 @@ from typing import Any
 import keras
 from keras import layers
 
+from edge_ser.lab.architectures.gates import CBAM, GatedResidual
 from edge_ser.lab.architectures.layers import (
-    CBAM,
     CHANNELS,
     DotAttention,
-    GatedResidual,
     Reverse,
     Routing,
     Squash,

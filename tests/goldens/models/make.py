@@ -69,6 +69,9 @@ def main() -> None:
     for quantisation in ("float32", "dynamic", "float16", "int8", "uint8"):
         (HERE / f"{quantisation}.tflite").write_bytes(tflite(model, quantisation))
     (HERE / "two_outputs.tflite").write_bytes(tflite(double, "float32"))
+    free = keras.Input((None, SHAPE[2]), batch_size=1)
+    mean = keras.Model(free, keras.ops.mean(free, axis=1))
+    (HERE / "free_length.tflite").write_bytes(tflite(mean, "float32"))
     onnx.save(as_onnx(model), HERE / "float32.onnx")
     onnx.save(as_onnx(double), HERE / "two_outputs.onnx")
     side = HERE / "external.onnx.data"

@@ -1,0 +1,64 @@
+"""Where a run's weights come from, as its card tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edge_ser.audio import read_clip
+from edge_ser.card import Provenance
+from edge_ser.corpora import Corpus
+from edge_ser.lab.calibration import measure
+from edge_ser.lab.cards import EXCLUDED_USE, Source, commit, tools
+from edge_ser.lab.datasets import Dataset
+from edge_ser.lab.runs import Run, fold_of, read_run
+
+__all__ = ["provenance_of"]
+
+
+def provenance_of(
+    run: Run, corpus: Corpus, data: Dataset, folds: Sequence[Path], source: Source | None
+) -> Provenance:
+    """Data, protocol, figures, uses, versions, and the digests of the training clips."""
+    by_name = dict(zip(data.names, corpus.utterances, strict=True))
+    trained = [by_name[name] for name in run.split.train]
+    metrics: Mapping[str, float] = {}
+    if not run.split.test and len(folds) > 1:
+        metrics = measure([fold_of(read_run(fold), data) for fold in folds])
+    elif run.predictions is not None:
+        last = run.rows[-1]
+        metrics = {key: round(last[f"test_{key}"], 4) for key in ("accuracy", "uar")}
+    return Provenance(
+        state="trained",
+        data=source.data if source else corpus.name,
+        protocol=_protocol(run, len(folds)),
+        metrics=metrics,
+        licence=source.licence if source else "LicenseRef-unknown",
+        intended_use=source.intended_use if source else "",
+        excluded_use=EXCLUDED_USE,
+        tools=tools(),
+        commit=commit(),
+        training_clips=tuple(sorted(read_clip(u.path).digest() for u in trained)),
+        speakers=tuple(sorted({u.speaker for u in trained if u.speaker})),
+    )
+
+
+def _protocol(run: Run, folds: int) -> str:
+    """How the weights were trained and where the figures come from, in a sentence or two."""
+    recipe, split = run.recipe, run.split
+    trained = (
+        f"{len(split.train)} clips, {len(run.rows)} epochs of {recipe.epochs} set beforehand, "
+        f"last epoch, batch {recipe.batch}, seed {recipe.seed}."
+    )
+    if not split.test:
+        figures = (
+            f"Figures: {folds} models of the same recipe by grouped speakers, each on the speakers "
+            "it never heard; mean and standard deviation over folds."
+            if folds > 1
+            else "No figures: all clips were seen in training."
+        )
+        return f"whole: trained on all speakers, {trained} {figures}"
+    tested = (
+        f"Figures: {len(split.test)} clips of {', '.join(split.speakers) or 'the same speakers'}"
+    )
+    return f"{split.name}: {trained} {tested}."

@@ -1,0 +1,139 @@
+"""Datasets, feature cache, run folders and TensorFlow's settings: all without Keras."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from edge_ser.corpora import Corpus, Utterance
+from edge_ser.errors import DataError, DependencyError, UsageError
+from edge_ser.lab import cards, compute, features, jobs
+from edge_ser.lab.datasets import CLIP_SAMPLES, FRONTEND, classes_of, names_of, read_dataset
+from edge_ser.lab.runs import fold_of, read_run
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:
+    monkeypatch.setenv("EDGE_SER_RUNS", str(tmp_path / "runs"))
+    rng = np.random.default_rng(0)
+    made = []
+    for index in range(4):
+        path = tmp_path / f"{index}.wav"
+        soundfile.write(path, rng.uniform(-0.5, 0.5, 8000), 16_000)
+        made.append(Utterance(path, "ab"[index % 2], f"s{index // 2}"))
+    return Corpus("tiny", tuple(made))
+
+
+def test_features_are_those_of_the_runtime_and_kept(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    data = read_dataset(corpus, seen.append)
+    assert data.features.shape == (4, 196, 39) and seen == [1, 2, 3, 4]
+    assert data.labels.tolist() == [0, 1, 0, 1] and data.names == ["0", "1", "2", "3"]
+    monkeypatch.setattr(features, "Frontend", None)
+    np.testing.assert_array_equal(read_dataset(corpus).features, data.features)
+    assert not list((features.runs_folder() / "features").glob("*.part*"))
+
+
+def test_another_recording_is_another_cache(corpus: Corpus) -> None:
+    before = read_dataset(corpus).features
+    soundfile.write(corpus.utterances[0].path, np.zeros(8000), 16_000)
+    assert (read_dataset(corpus).features[0] != before[0]).any()
+
+
+def test_labels_stand_in_published_order() -> None:
+    emodb = Corpus("emodb", (Utterance(Path("x"), "anger"),))
+    assert classes_of(emodb)[:3] == ("boredom", "fear", "disgust")
+    assert classes_of(Corpus("own", emodb.utterances)) == ("anger",)
+    with pytest.raises(DataError, match="labels shame are not of"):
+        read_dataset(Corpus("emodb", (Utterance(Path("x"), "shame"),)))
+
+
+def test_names_take_the_folder_where_they_must() -> None:
+    twins = [Utterance(Path(f"{folder}/1.wav"), "a") for folder in "ab"]
+    assert names_of(twins) == ["a/1", "b/1"]
+    assert names_of([]) == []
+    with pytest.raises(DataError, match="2 clips are named a/1"):
+        names_of([twins[0], Utterance(Path("x/a/1.wav"), "a")])
+
+
+def test_runs_live_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("EDGE_SER_RUNS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert features.runs_folder() == tmp_path / "edge-ser"
+
+
+def test_splits_need_speakers(corpus: Corpus) -> None:
+    nameless = Corpus("tiny", tuple(Utterance(u.path, u.label) for u in corpus.utterances))
+    with pytest.raises(DataError, match="4 clips such as 0 have no speaker, which loso needs"):
+        jobs.splits(nameless, "loso")
+    assert len(jobs.splits(nameless, "whole")) == 1
+    with pytest.raises(UsageError, match="no protocol 'all', expected one of"):
+        jobs.splits(corpus, "all")
+
+
+def test_a_run_folder_is_read_and_checked(corpus: Corpus, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with pytest.raises(DataError, match="expected the folder of a training run"):
+        read_run(folder)
+    (folder / "recipe.json").write_text(json.dumps({"epochs": 2}))
+    (folder / "split.json").write_text(json.dumps({"name": "x", "train": ["0"], "test": ["1"]}))
+    assert not read_run(folder).finished
+    data = read_dataset(corpus)
+    with pytest.raises(DataError, match="no predictions yet"):
+        fold_of(read_run(folder), data)
+    (folder / "metrics.jsonl").write_text('{"epoch": 0}\n{"epoch": 1}\n')
+    (folder / "predictions.json").write_text(json.dumps({"1": [0.25, 0.75]}))
+    run = read_run(folder)
+    assert run.finished and run.weights == folder / "last.keras"
+    fold = fold_of(run, data)
+    assert fold.scores.tolist() == [[0.25, 0.75]] and fold.labels.tolist() == [1]
+    with pytest.raises(DataError, match="clip '1' is not in this corpus"):
+        fold_of(run, read_dataset(Corpus("tiny", corpus.utterances[:1])))
+    (folder / "predictions.json").write_text("{}")
+    with pytest.raises(DataError, match="not of split.json's test clips"):
+        read_run(folder)
+
+
+def test_settings_are_refused_after_tensorflow_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", object())
+    with pytest.raises(UsageError, match="imported with other settings"):
+        compute.prepare(threads=3)
+    with pytest.raises(UsageError, match="threads is 0"):
+        compute.prepare(threads=0)
+
+
+def test_without_keras_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    for name, value in compute.settings().items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(DependencyError, match=r"pip install 'edge-ser\[train,export\]'"):
+        compute.prepare()
+
+
+def test_jobs_are_imported_without_keras() -> None:
+    code = "import sys, edge_ser.lab.jobs; sys.exit('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_cards_say_what_the_models_are_not_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Art. 5(1)(f)" in cards.EXCLUDED_USE and "Art. 50(3)" in cards.EXCLUDED_USE
+    source = cards.SOURCES["emodb"]
+    assert source.licence == "CC0-1.0" and "audEERING" in source.data
+    assert source.bandwidth_hz == 8000
+    assert "numpy" in cards.tools()
+    monkeypatch.setenv("PATH", os.devnull)
+    assert cards.commit() == ""
+
+
+def test_the_networks_take_what_the_frontend_gives() -> None:
+    assert FRONTEND.shape(CLIP_SAMPLES) == (196, 39)
