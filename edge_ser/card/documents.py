@@ -94,7 +94,7 @@ def build(kind: type[T], values: object, where: str = "card") -> T:
     """
     if not isinstance(values, dict):
         raise CardError(f"{where}: expected an object, found {_shown(values)}; export it again")
-    hints = _hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]
     arguments: dict[str, Any] = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         name = f"{where}.{field.name}"

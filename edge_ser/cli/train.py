@@ -12,7 +12,7 @@ from edge_ser.cli.options import debug_option, debugging, use_threads
 from edge_ser.cli.output import Record, grid, output_options, rendered, write
 from edge_ser.cli.progress import a_person_watches, progress_bar
 from edge_ser.lab.protocols import PROTOCOLS
-from edge_ser.lab.recipe import Recipe
+from edge_ser.lab.recipe import Recipe, recipe_for
 
 __all__ = ["command"]
 
@@ -69,10 +69,9 @@ def _table(records: Iterable[Record]) -> Iterator[str]:
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
-    default=DEFAULTS.epochs,
-    show_default=True,
     metavar="N",
-    help="Passes over the training clips, set beforehand: none is picked by its test result.",
+    help="Passes over the training clips, set beforehand: none is picked by its test result. "
+    f"[default: {DEFAULTS.epochs}; 300 for published]",
 )
 @click.option(
     "--batch",
@@ -119,7 +118,7 @@ def command(
     architecture: str,
     protocol: str,
     folds: tuple[int, ...],
-    epochs: int,
+    epochs: int | None,
     batch: int,
     learning_rate: float,
     seed: int,
@@ -144,7 +143,7 @@ def command(
     \b
     Examples:
       edge-ser train emodb
-      edge-ser train emodb --protocol whole --epochs 70
+      edge-ser train emodb --protocol published --fold 1 --fold 2
       edge-ser train my_corpus/ --fold 1 --runs runs/
 
     Each fold gets a run folder with its recipe, split, metrics by epoch, weights and predictions;
@@ -157,7 +156,14 @@ def command(
     from edge_ser.lab.jobs import splits, train_job
 
     clips = read_corpus(corpus)
-    recipe = Recipe(architecture, epochs, batch, learning_rate, seed=seed)
+    recipe = recipe_for(
+        protocol,
+        epochs,
+        architecture=architecture,
+        batch=batch,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
     planned = len(folds or splits(clips, protocol))
     with quiet_runtime(show=debugging()):
         compute.prepare(threads)
@@ -167,8 +173,8 @@ def command(
         def epoch_done(run: str, row: Mapping[str, float]) -> None:
             if run not in begun:
                 begun.append(run)
-            done = (len(begun) - 1) * epochs + int(row["epoch"]) + 1
-            progress(done, planned * epochs)
+            done = (len(begun) - 1) * recipe.epochs + int(row["epoch"]) + 1
+            progress(done, planned * recipe.epochs)
 
         folders = train_job(clips, recipe, protocol, folds or None, epoch_done, runs, threads)
     pieces = rendered(map(_record, folders), format_, fields=FIELDS, table=_table)

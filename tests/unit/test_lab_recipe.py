@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from edge_ser.lab.recipe import Recipe, learning_rate
+from edge_ser.lab.recipe import Recipe, learning_rate, recipe_for
 
 PUBLISHED = [(0, 0), (60, 0), (61, 1), (80, 1), (81, 2), (101, 3), (280, 11), (281, 12), (299, 12)]
 
@@ -43,3 +43,11 @@ def test_margin_loss_is_its_formula() -> None:
         expected.append(margins + 0.392 * sum((y[k] - p[k]) ** 2 for k in range(7)) / 7)
     got = margin_loss(targets.astype(np.float32), scores.astype(np.float32))
     np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_the_published_protocol_is_trained_in_full_and_looks_at_every_epoch() -> None:
+    full = recipe_for("published")
+    assert (full.epochs, full.evaluate_every, full.keep_best) == (300, 1, True)
+    assert recipe_for("published", 2).epochs == 2
+    assert recipe_for("grouped", None, seed=7) == Recipe(seed=7)
+    assert recipe_for("whole", 5) == Recipe(epochs=5)
