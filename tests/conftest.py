@@ -40,6 +40,8 @@ PACKAGES = {
 }
 NOT_RUN = re.compile(r"(?:Skipped: )?not run: (?P<need>\S+) \| (?P<why>.*) \| (?P<mend>.*)", re.S)
 
+# TensorFlow reads these once, whichever test imports it first.
+os.environ.update(compute.settings())
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # TensorFlow reads these once, and any test may be the first to import it.
 os.environ.update(compute.settings())
