@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator
 from importlib import import_module, metadata, resources
 from pathlib import Path
@@ -38,7 +39,7 @@ def find_model(name: str | Path | None = None, provider: str = "cpu") -> Path:
     Raises:
         ModelNotFoundError: nothing answers to that name.
     """
-    if name is not None and Path(name).is_file():
+    if name is not None and os.path.isfile(name):
         return Path(name)
     wanted = str(DEFAULT_MODEL if name is None else name)
     files = {file.name: file for file in installed_files()}

@@ -40,11 +40,9 @@ PACKAGES = {
 }
 NOT_RUN = re.compile(r"(?:Skipped: )?not run: (?P<need>\S+) \| (?P<why>.*) \| (?P<mend>.*)", re.S)
 
-# TensorFlow reads these once, whichever test imports it first.
-os.environ.update(compute.settings())
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # TensorFlow reads these once, and any test may be the first to import it.
 os.environ.update(compute.settings())
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
 hypothesis.settings.register_profile("edge_ser", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("edge_ser")

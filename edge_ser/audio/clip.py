@@ -95,6 +95,7 @@ def as_clip(samples: NDArray[Any], rate: int) -> Clip:
         raise AudioError(
             f"samples have shape {array.shape}, expected (n,) or (n, channels): reshape the array"
         )
+    rate = _whole(rate)
     check_layout("samples", rate, 1 if array.ndim == 1 else array.shape[1])
     if not array.size:
         raise AudioError("the array holds no samples, expected at least one: check its source")
@@ -129,6 +130,15 @@ def check_layout(shown: str, rate: int, channels: int) -> None:
             f"{shown}: {channels} channels, expected 1 to {MAX_CHANNELS}: "
             "extract those that hold the voice"
         )
+
+
+def _whole(rate: object) -> int:
+    """The rate as int, also where it is a float or numpy's number of the same value."""
+    if isinstance(rate, int | np.integer):
+        return int(rate)
+    if isinstance(rate, float | np.floating) and float(rate).is_integer():
+        return int(rate)
+    raise AudioError(f"the rate is {rate!r}, expected whole hertz: round it")
 
 
 def _as_float(array: NDArray[Any]) -> Samples:

@@ -53,6 +53,8 @@ class AudioFile:
     """
 
     def __init__(self, source: str | Path | BinaryIO) -> None:
+        if isinstance(source, os.PathLike):
+            source = os.fspath(source)
         self._source = source
         self._shown = _shown(source)
         _check_source(source, self._shown)
@@ -224,8 +226,15 @@ def _sequential_file(soundfile: Any) -> Any:
 def _check_source(source: str | Path | BinaryIO, shown: str) -> None:
     """Tell apart what libsndfile reports as one and the same failure to open."""
     if not isinstance(source, str | Path):
+        if not hasattr(source, "seek"):
+            raise AudioError(
+                f"a value of type {type(source).__name__}, expected a path or an open binary file: "
+                "give samples as a numpy array with their rate"
+            )
         try:
             size = source.seek(0, os.SEEK_END)
+            if isinstance(source.read(0), str):
+                raise AudioError(f"{shown}: open as text, expected bytes: open it with mode 'rb'")
         except (OSError, ValueError) as error:
             raise AudioError(
                 f"{shown}: {error}, expected an open file that can seek: spool it to one"

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,7 @@ def describe_foreign(path: str | Path) -> Description:
 
 def _sidecar(path: Path, found: Unwrapped) -> ModelCard:
     beside = sidecar_path(path)
-    if not beside.exists():
+    if not os.path.exists(beside):
         with _naming(path):
             raise CardError(f"the model has no card{_hint(found)}; write one to {beside.name}")
     document = read_file(beside, MAX_DOCUMENT_BYTES)
@@ -173,7 +174,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         try:
             with beside.open("xb") as file:

@@ -46,7 +46,7 @@ class InputSpec:
     layout: str = "NTFC"
     """Axes of the graph's inputs, one word a block: N batch, T time, F coefficient, C channel."""
     source_bandwidth_hz: float | None = None
-    """Hertz up to which the training speech reached; None applies no limit."""
+    """Hertz up to which the training speech reached, 500 or more; None applies no limit."""
     level_dbfs: float | None = None
     """Active speech level that clips are brought to, dB full scale; None leaves them as they are.
     """
@@ -59,7 +59,7 @@ class InputSpec:
             f"input.layout is {self.layout!r}, expected axes out of N, T, F and C such as NTFC",
         )
         if self.source_bandwidth_hz is not None:
-            within("input.source_bandwidth_hz", self.source_bandwidth_hz, 100, 192_000)
+            within("input.source_bandwidth_hz", self.source_bandwidth_hz, 500, 192_000)
         if self.level_dbfs is not None:
             within("input.level_dbfs", self.level_dbfs, -120, 0)
 

@@ -44,7 +44,7 @@ SCAN_SECONDS = 10
 
 
 class Classifier:
-    """A model file ready to classify; one call at a time, as its runtime."""
+    """A model file ready to classify. Threads may share it; its runtime does one clip at a time."""
 
     def __init__(self, model: ModelFile, interpreter: Interpreter) -> None:
         self.card: ModelCard = model.card
@@ -77,6 +77,7 @@ class Classifier:
         Raises:
             AudioError: it cannot be decoded, or holds NaN or infinite samples.
             UsageError: samples without a rate, or a rate with something else.
+            ModelError: the graph takes other features, or gives scores that are not finite.
         """
         watch = Stopwatch()
         with _opened(source, rate) as recording:
@@ -161,10 +162,15 @@ class Classifier:
         ]
 
     def _clip_length(self, rate: int) -> int:
-        """Samples of the model's clip at another rate."""
-        return self.card.input.clip_samples * rate // self.card.input.rate
+        """Samples of the model's clip at another rate, at least one."""
+        return max(1, self.card.input.clip_samples * rate // self.card.input.rate)
 
     def _calibrated(self, raw: Scores) -> Scores:
+        if not np.isfinite(raw).all():
+            raise ModelError(
+                f"{self.path}: the graph gives NaN or infinite scores, expected finite ones: "
+                "export the model again"
+            )
         temperature = self.card.output.temperature
         if self.card.output.kind == "logits":
             return softmax(raw / temperature)
@@ -207,7 +213,10 @@ def _opened(
             raise UsageError("samples were given without a rate: call model(samples, rate=16000)")
         return nullcontext(as_clip(source, rate))
     if rate is not None:
-        raise UsageError(f"rate={rate} was given with {source!r}: only samples take a rate")
+        raise UsageError(
+            f"rate={rate} was given with a {type(source).__name__}: only samples take a rate, and "
+            "they come as a numpy array"
+        )
     if isinstance(source, Clip):
         return nullcontext(as_clip(source.samples, source.rate))
     return open_recording(source)

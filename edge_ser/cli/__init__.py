@@ -18,6 +18,7 @@ import click
 from edge_ser.cli.failures import exit_code_of, terminating
 from edge_ser.cli.helping import HelpContext
 from edge_ser.cli.options import debug_option
+from edge_ser.errors import ExitCode
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -117,7 +118,10 @@ def cli() -> None:
 def _complete(instruction: str) -> int:
     from click.shell_completion import shell_complete
 
-    return shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    try:
+        return shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    except Exception:  # a message would land in the line that is being typed
+        return ExitCode.USAGE
 
 
 COMPLETION_VARIABLE = "_EDGE_SER_COMPLETE"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,10 @@ import click
 
 from edge_ser.cli.failures import one_line
 from edge_ser.cli.options import debug_option, model_options, open_classifier
-from edge_ser.cli.output import Record, grid, output_options, rendered, write
+from edge_ser.cli.output import Record, grid, output_options, refuse_inputs, rendered, write
 from edge_ser.cli.paths import STDIN, Recordings, recordings
 from edge_ser.cli.progress import Progress, a_person_watches, progress_bar, results_scroll_by
-from edge_ser.errors import EdgeSerError, ExitCode, StorageError, UsageError
+from edge_ser.errors import AudioError, EdgeSerError, ExitCode, StorageError, UsageError
 
 if TYPE_CHECKING:
     from edge_ser.classifier import Classifier, Outcome
@@ -25,6 +25,8 @@ __all__ = ["command"]
 
 NAMED_AT_THE_END = 10
 WIDEST_PATH = 60
+MAX_STDIN = 4 << 30
+"""Bytes; the most that a WAV file declares."""
 STAGES = ("load", "resample", "frontend", "model", "post", "total")
 
 
@@ -56,19 +58,40 @@ def _from_stdin(classifier: Classifier) -> Outcome:
     """Standard input is kept in a temporary file, since audio files are read out of order."""
     from edge_ser.classifier import Outcome
 
-    with tempfile.TemporaryFile() as file:
+    with ExitStack() as stack:
         try:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        except OSError as error:
-            raise StorageError(
-                f"standard input: {error.strerror}: it is kept in {tempfile.gettempdir()} while "
-                "it is read; set TMPDIR to a folder with room"
-            ) from error
-        file.seek(0)
-        try:
+            try:
+                file = stack.enter_context(tempfile.TemporaryFile())
+                file.writelines(_stdin_blocks())
+                file.seek(0)
+            except OSError as error:
+                raise StorageError(
+                    f"standard input: {error.strerror or error}: it is kept in a temporary file "
+                    "while it is read; set TMPDIR to a folder with room"
+                ) from error
             return Outcome(STDIN, classifier(file), None)
         except EdgeSerError as error:
             return Outcome(STDIN, None, error)
+
+
+def _stdin_blocks() -> Iterator[bytes]:
+    taken = 0
+    while True:
+        try:
+            block = sys.stdin.buffer.read(1 << 20)
+        except OSError as error:
+            raise AudioError(
+                f"standard input: {error.strerror}, expected audio: name a file instead"
+            ) from error
+        if not block:
+            return
+        taken += len(block)
+        if taken > MAX_STDIN:
+            raise AudioError(
+                f"standard input: more than {MAX_STDIN >> 30} GiB, expected a recording that "
+                "ends: save it to a file and name that"
+            )
+        yield block
 
 
 def _outcomes(classifier: Classifier, found: Recordings) -> Iterator[Outcome]:
@@ -157,7 +180,9 @@ def _table(
 
 
 def _check_stdin(paths: Iterable[str]) -> None:
-    if STDIN in paths and (sys.stdin is None or sys.stdin.isatty()):
+    if STDIN in paths and sys.stdin is None:
+        raise UsageError("-: standard input is closed: pipe audio into it, or name a file")
+    if STDIN in paths and sys.stdin.isatty():
         raise UsageError(
             "-: standard input is a terminal: pipe audio into it, as in "
             "'edge-ser classify - < clip.wav'"
@@ -197,6 +222,7 @@ def command(
     found = recordings(path)
     _check_stdin(found.paths)
     classifier = open_classifier(model, provider, threads, allow_untrained)
+    refuse_inputs(output, [classifier.path, *found.paths])
     tally = Tally()
     outcomes = _outcomes(classifier, found)
     with progress_bar(a_person_watches() and not results_scroll_by(output)) as progress:

@@ -10,7 +10,7 @@ import click
 
 from edge_ser.cli.failures import one_line
 from edge_ser.cli.options import debug_option, model_options, open_classifier
-from edge_ser.cli.output import Record, grid, output_options, rendered, write
+from edge_ser.cli.output import Record, grid, output_options, refuse_inputs, rendered, write
 from edge_ser.cli.progress import a_person_watches, progress_bar
 from edge_ser.errors import DataError, ExitCode, UsageError
 
@@ -118,7 +118,8 @@ def _table(report: Report) -> Iterator[str]:
     if report.failures:
         yield ""
     for failure in report.failures[:FAILURES_SHOWN]:
-        yield f"failed: {one_line(failure.message)}"
+        named = "" if failure.path in failure.message else f"{failure.path}: "
+        yield f"failed: {one_line(named + failure.message)}"
     if len(report.failures) > FAILURES_SHOWN:
         yield f"and {len(report.failures) - FAILURES_SHOWN} more failed"
 
@@ -223,6 +224,13 @@ def command(
     from edge_ser.evaluation import draw_confusion, robustness_table, score
 
     clips = read_corpus(corpus)
+    inputs: list[str | Path] = [
+        *(corpus, Path(corpus, "manifest.csv")),
+        *(utterance.path for utterance in clips.utterances),
+        *(classifier.path for classifier in classifiers),
+    ]
+    for place in (output, plot):
+        refuse_inputs(place, inputs)
     with progress_bar(a_person_watches()) as progress:
         if perturb:
             result = robustness_table(clips, classifiers, _noise(noise), progress=progress)

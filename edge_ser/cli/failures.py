@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -91,6 +92,10 @@ def exit_code_of(error: BaseException, context: click.Context | None) -> int:
         case EdgeSerError():
             _say(f"edge-ser: {one_line(error)}")
             return error.exit_code
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            _abandon_stdout()
+            _say(f"edge-ser: {error.strerror}: make room, or write to another place")
+            return ExitCode.STORAGE
         case Exception():
             advice = "" if debug else ": run again with --debug"
             _say(f"edge-ser: {type(error).__name__}: {one_line(error)} (this is a bug{advice})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_ser.cli.options import complete_model, debug_option
-from edge_ser.cli.output import flattened, grid, output_options, printable, rendered, write
+from edge_ser.cli.output import (
+    flattened,
+    grid,
+    output_options,
+    printable,
+    refuse_inputs,
+    rendered,
+    write,
+)
 from edge_ser.errors import CardError
 
 if TYPE_CHECKING:
@@ -21,6 +30,8 @@ __all__ = ["command"]
 
 LINE = 100
 """Columns at which long texts are wrapped."""
+LEAST = 20
+"""Columns that a text has beside however long a name."""
 
 FOREIGN = """\
 To use it with edge-ser, write its card once, to {sidecar} beside it:
@@ -69,7 +80,7 @@ def _section(title: str, values: Mapping[str, Any]) -> Iterator[str]:
     width = max(len(name) for name, _ in leaves)
     for name, leaf in leaves:
         lines = textwrap.wrap(
-            leaf, LINE - width - 4, break_long_words=False, break_on_hyphens=False
+            leaf, max(LEAST, LINE - width - 4), break_long_words=False, break_on_hyphens=False
         )
         yield f"  {name:{width}}  {lines[0]}"
         yield from (f"  {'':{width}}  {line}" for line in lines[1:])
@@ -170,7 +181,7 @@ def _has_no_card(path: Path) -> bool:
     from edge_ser.container import read_file, unwrap
 
     beside = path.with_name(path.name + SIDECAR_SUFFIX)
-    return unwrap(read_file(path)).document is None and not beside.exists()
+    return unwrap(read_file(path)).document is None and not os.path.exists(beside)
 
 
 @click.command("inspect")
@@ -196,6 +207,7 @@ def command(model: str, format_: str, output: str | None) -> None:
     from edge_ser.zoo import find_model
 
     path = find_model(model)
+    refuse_inputs(output, [path])
     try:
         found = read_model(path)
     except CardError:
@@ -211,7 +223,7 @@ def command(model: str, format_: str, output: str | None) -> None:
         leaves if format_ == "csv" else [document],
         format_,
         fields=["field", "value"],
-        table=lambda _: map(printable, readable),
+        table=lambda _: readable,
         document=lambda _: document,
     )
     write(pieces, output)

@@ -35,7 +35,13 @@ def quiet_runtime(show: bool = False) -> Iterator[None]:
         yield
         return
     failed = True
-    with tempfile.TemporaryFile() as caught:
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115
+    except OSError:  # no folder for it: better noisy than not at all
+        os.close(real)
+        yield
+        return
+    with file as caught:
         _flush()
         os.dup2(caught.fileno(), 2)
         try:
@@ -48,5 +54,7 @@ def quiet_runtime(show: bool = False) -> Iterator[None]:
             if failed:
                 size = caught.seek(0, os.SEEK_END)
                 caught.seek(max(0, size - KEPT))
+                # What they announce explains no failure.
+                lines = [s for s in caught.read().splitlines(True) if not s.startswith(b"INFO:")]
                 with suppress(OSError):
-                    os.write(2, caught.read())
+                    os.write(2, b"".join(lines))

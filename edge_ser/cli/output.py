@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import os
+import secrets
+import stat
 import sys
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +17,7 @@ from typing import Any, TextIO, TypeVar, cast
 
 import click
 
-from edge_ser.errors import StorageError
+from edge_ser.errors import StorageError, UsageError
 
 __all__ = [
     "Record",
@@ -23,6 +25,7 @@ __all__ = [
     "grid",
     "output_options",
     "printable",
+    "refuse_inputs",
     "rendered",
     "write",
 ]
@@ -92,7 +95,7 @@ def rendered(
     if format_ == "csv":
         return _as_csv(records, fields)
     if format_ == "table":
-        return (line + "\n" for line in table(records))
+        return (printable(line) + "\n" for line in table(records))
     if document is not None:
         return iter([_json(document(records), indent=2) + "\n"])
     return _as_json(records)
@@ -196,7 +199,7 @@ def _opened(path: Path, mode: str, place: str) -> Iterator[TextIO]:
 
 def _write_beside(path: Path, pieces: Iterable[str], place: str) -> None:
     """Fill a part file and rename it; it vanishes when that does not end well."""
-    part = path.with_name(f".edge-ser-{os.getpid()}.part")
+    part = path.with_name(f".edge-ser-{secrets.token_hex(4)}.part")
     try:
         with _opened(part, "x", place) as stream:
             _feed(stream, pieces, place)
@@ -222,9 +225,39 @@ def write(pieces: Iterable[str], output: str | None) -> None:
             stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         _feed(stdout, pieces, "standard output")
         return
-    path = Path(os.path.realpath(output))
-    if path.exists() and not path.is_file():  # a named pipe or a device
+    path = Path(output)
+    with _as_storage_error(output):
+        in_place = _is_special(path)
+        target = Path(os.path.realpath(path))
+    if in_place:
         with _opened(path, "w", output) as stream:
             _feed(stream, pieces, output)
     else:
-        _write_beside(path, pieces, output)
+        _write_beside(target, pieces, output)
+
+
+def refuse_inputs(output: str | None, inputs: Iterable[str | Path]) -> None:
+    """Raise UsageError if writing `output` would replace one of the files that are read."""
+    if output is None or output == "-":
+        return
+    with suppress(OSError):  # not there yet, or `write` says what is wrong with it
+        there = os.stat(output)
+        if stat.S_ISREG(there.st_mode) and any(_is_same(there, path) for path in inputs):
+            raise UsageError(
+                f"{output}: the place to write to is one of the inputs: name another file"
+            )
+
+
+def _is_same(there: os.stat_result, path: str | Path) -> bool:
+    try:
+        return os.path.samestat(there, os.stat(path))
+    except (OSError, ValueError):
+        return False
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something is there that is no regular file: a named pipe, a device, a folder."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False

@@ -36,7 +36,7 @@ def recordings(arguments: Sequence[str]) -> Recordings:
     """
     paths: dict[str, None] = {}
     failures: list[tuple[str, EdgeSerError]] = []
-    for argument in arguments:
+    for argument in dict.fromkeys(arguments):
         try:
             paths.update(dict.fromkeys(_named_by(argument)))
         except AudioError as error:
@@ -48,12 +48,28 @@ def _named_by(argument: str) -> Iterator[str]:
     if argument == STDIN or os.path.lexists(argument) or not glob.has_magic(argument):
         yield from _audio_of(argument)
         return
-    matches = sorted(glob.glob(argument, recursive=True))  # quoted, or a shell without patterns
+    matches = sorted(set(_matches(argument)))  # quoted, or a shell without patterns
     if not matches:
         raise AudioError(f"{argument}: matches no file: check the pattern and the folder")
     files = [match for match in matches if not os.path.isdir(match)]
     for match in files or matches:
         yield from _audio_of(match)
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    """As glob, but `**` follows no links to folders: one to its own parent would never end."""
+    parts = pattern.split(os.sep)
+    if "**" not in parts:
+        yield from glob.iglob(pattern)
+        return
+    at = parts.index("**")
+    before, rest = os.sep.join([*parts[:at], ""]), parts[at + 1 :] or ["*"]
+    for top in glob.iglob(before) if before else [os.curdir]:
+        for here, folders, _ in os.walk(top):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            place = os.path.relpath(here) if not before else here
+            place = "" if place == os.curdir else glob.escape(place)
+            yield from _matches(os.path.join(place, *rest))
 
 
 def _audio_of(path: str) -> Iterator[str]:

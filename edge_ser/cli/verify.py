@@ -12,7 +12,7 @@ import click
 from edge_ser.cli.failures import one_line
 from edge_ser.cli.native import quiet_runtime
 from edge_ser.cli.options import complete_model, debug_option, debugging, use_threads
-from edge_ser.cli.output import Record, grid, output_options, rendered, write
+from edge_ser.cli.output import Record, grid, output_options, refuse_inputs, rendered, write
 from edge_ser.cli.paths import recordings
 from edge_ser.errors import ExitCode
 
@@ -108,6 +108,7 @@ def command(
     from edge_ser.zoo import find_model
 
     path = find_model(model, provider)
+    refuse_inputs(output, [path, *reference])
     with quiet_runtime(show=debugging()):
         result = verify(path, provider, threads)
     records = [_record("model", stage) for stage in result.stages]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edge_ser.corpora.utterances import Utterance
@@ -18,6 +18,7 @@ ALIASES = {"file": "path"}
 NEARNESS = 0.75
 MAX_BYTES = 64 << 20
 MAX_ROWS = 1_000_000
+MAX_COLUMNS = 1000
 
 
 def read_manifest(manifest: Path) -> list[Utterance]:
@@ -46,20 +47,28 @@ def _rows(manifest: Path) -> list[tuple[int, list[str]]]:
             raise DataError(f"{manifest}: more than 64 MiB, expected a CSV manifest: split it")
         text = manifest.read_bytes().decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        rows = [(reader.line_num, row) for row in reader if row]
+        rows = [(reader.line_num, row) for row in _bounded(manifest, reader) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{manifest}: {error}; expected a CSV manifest in UTF-8: see its columns with --help"
         ) from error
     if not rows:
         raise DataError(f"{manifest}: empty, expected a first line like path,label,speaker,split")
-    if len(rows) > MAX_ROWS:
-        raise DataError(f"{manifest}: more than {MAX_ROWS:,} rows, expected fewer: split it")
     return rows
+
+
+def _bounded(manifest: Path, reader: Iterable[list[str]]) -> Iterator[list[str]]:
+    """The rows, as long as they are no more than a corpus has; blank ones count."""
+    for number, row in enumerate(reader, 1):
+        if number > MAX_ROWS:
+            raise DataError(f"{manifest}: more than {MAX_ROWS:,} rows, expected fewer: split it")
+        yield row
 
 
 def _columns(manifest: Path, names: Sequence[str]) -> dict[str, int]:
     """Position of each of our columns that the manifest has."""
+    if len(names) > MAX_COLUMNS:
+        raise DataError(f"{manifest}: more than {MAX_COLUMNS} columns, expected a few: remove some")
     cleaned = [ALIASES.get(name.strip().lower(), name.strip().lower()) for name in names]
     for name in COLUMNS:
         if cleaned.count(name) > 1:

@@ -33,9 +33,9 @@ def read_corpus(name_or_path: str | Path) -> Corpus:
         DataError: nothing is there, or what is there does not hold together.
     """
     path = Path(name_or_path)
-    if path.is_file():
+    if os.path.isfile(path):
         return Corpus(path.parent.name or path.stem, tuple(read_manifest(path)))
-    if path.is_dir():
+    if os.path.isdir(path):
         return _read_folder(path)
     name = str(name_or_path)
     if name not in READERS:

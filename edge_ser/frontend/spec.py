@@ -22,6 +22,8 @@ MAX_FFT = 1 << 16
 MAX_BANDS = 1 << 10
 MAX_TABLE = 1 << 21
 MAX_VALUES = 1 << 23
+MAX_TRANSFORMED = 1 << 29
+"""Samples in all frames of a clip: some ten seconds of FFTs; 400,000 for a PLB clip."""
 MAX_FACTOR = 1e9
 """Factors stay between 1e-9 and 1e9, so that powers stay within float32."""
 MAX_NUMBER = 1e15
@@ -155,7 +157,8 @@ class FrontendSpec:
         (196, 39)
 
         Raises:
-            CardError: features or band powers would take more than 2^23 values.
+            CardError: features or band powers would take more than 2^23 values, or the frames
+                together hold more than 2^29 samples.
         """
         waveform = self.kind == "waveform"
         frames = samples if waveform else self.frames(samples)
@@ -166,6 +169,11 @@ class FrontendSpec:
         )
         if waveform:
             return (samples,)
+        _require(
+            frames * self.n_fft <= MAX_TRANSFORMED,
+            f"{samples} samples with hop_length {self.hop_length} and n_fft {self.n_fft} transform "
+            f"more than {MAX_TRANSFORMED} samples",
+        )
         width = self.n_mfcc if self.kind == "mfcc" else self.n_mels
         return (frames, width) if self.layout == "time_first" else (width, frames)
 

@@ -74,7 +74,7 @@ def measure(folds: Sequence[Fold]) -> Mapping[str, float]:
     """Accuracy and UAR of the folds, for a card: mean, sample standard deviation, pooled.
 
     With `accuracy_certain` and `accuracy_uncertain`, the pooled accuracy above and below the
-    threshold of `calibrate`.
+    threshold of `calibrate`, each where clips lie on that side.
     """
     found = [
         (metrics.accuracy(fold.labels, guess), metrics.uar(fold.labels, guess))
@@ -93,8 +93,12 @@ def measure(folds: Sequence[Fold]) -> Mapping[str, float]:
         "uar_std": uar.std,
         "accuracy_pooled": metrics.accuracy(labels, guess),
         "uar_pooled": metrics.uar(labels, guess),
-        "accuracy_certain": metrics.accuracy(labels[certain], guess[certain]),
-        "accuracy_uncertain": metrics.accuracy(labels[~certain], guess[~certain]),
+    }
+    sides = {"accuracy_certain": certain, "accuracy_uncertain": ~certain}
+    figures |= {
+        name: metrics.accuracy(labels[side], guess[side])
+        for name, side in sides.items()
+        if side.any()
     }
     return {
         **{name: round(value, 4) for name, value in figures.items()},

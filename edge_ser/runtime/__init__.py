@@ -26,7 +26,7 @@ MAX_THREADS = 256
 
 
 class Interpreter(Protocol):
-    """A model that is open in a runtime. Not for several threads at once."""
+    """A model that is open in a runtime. Calls from several threads wait for one another."""
 
     @property
     def provider(self) -> str:

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import metadata
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from edge_ser.errors import DependencyError, ModelError, ProviderError
@@ -47,6 +48,7 @@ class TfliteInterpreter:
         """
         self._runtime, interpreter = _runtime()
         self._threads = threads
+        self._lock = Lock()
         try:
             self._interpreter = interpreter(model_content=payload, num_threads=threads)
             self._interpreter.allocate_tensors()
@@ -70,20 +72,22 @@ class TfliteInterpreter:
     def run(self, features: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Outputs by name; see `edge_ser.runtime.Interpreter.run`."""
         blocks = arranged(features, self.inputs)
-        try:
-            for block, detail in zip(blocks, self._input_details, strict=True):
-                self._set(block, detail)
-            self._interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(
-                f"{self._runtime} failed while it ran the model: {one_line(error)}; "
-                "run `edge-ser verify` on the file"
-            ) from error
-        # get_tensor copies; a view would change, and die, with the interpreter.
-        return {
-            tensor.name: _as_float(self._interpreter.get_tensor(detail["index"]), detail)
-            for tensor, detail in zip(self.outputs, self._output_details, strict=True)
-        }
+        # The tensors are the interpreter's own: another thread would write over them.
+        with self._lock:
+            try:
+                for block, detail in zip(blocks, self._input_details, strict=True):
+                    self._set(block, detail)
+                self._interpreter.invoke()
+            except (ValueError, RuntimeError) as error:
+                raise ModelError(
+                    f"{self._runtime} failed while it ran the model: {one_line(error)}; "
+                    "run `edge-ser verify` on the file"
+                ) from error
+            # get_tensor copies; a view would change, and die, with the interpreter.
+            return {
+                tensor.name: _as_float(self._interpreter.get_tensor(detail["index"]), detail)
+                for tensor, detail in zip(self.outputs, self._output_details, strict=True)
+            }
 
     def _set(self, block: NDArray[Any], detail: dict[str, Any]) -> None:
         if block.shape != tuple(detail["shape"]):

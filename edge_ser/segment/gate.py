@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 
@@ -14,6 +13,12 @@ from edge_ser.errors import CardError, ConfigError
 __all__ = ["GateOptions", "frame_levels", "frame_samples", "speech_segments"]
 
 SILENCE_DB = -120.0
+
+# A card may come from anyone: frames of 1 ms are the most that a long recording is looked at in.
+FRAME_MS = (1.0, 1000.0)
+DURATION_MS = (0.0, 60_000.0)
+DECIBELS = (-200.0, 200.0)
+RISE = (0.0, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,9 @@ class GateOptions:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if not math.isfinite(getattr(self, field.name)):
-                raise ConfigError(f"gate: {field.name} is not finite, expected a number")
-        if self.frame_ms <= 0:
-            raise ConfigError(f"gate: frame_ms is {self.frame_ms}, expected above 0")
+            value, (low, high) = getattr(self, field.name), _bounds(field.name)
+            if not low <= value <= high:
+                raise ConfigError(f"gate: {field.name} is {value}, expected {low:g} to {high:g}")
         if self.leave_db > self.enter_db:
             raise ConfigError(
                 f"gate: leave_db {self.leave_db} is above enter_db {self.enter_db}; "
@@ -56,8 +60,7 @@ class GateOptions:
         """The options that a card recommends; what it does not name keeps its default.
 
         Raises:
-            CardError: a value is no number.
-            ConfigError: a value is out of range.
+            CardError: a value is no number or out of range.
         """
         known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         for name, value in known.items():
@@ -65,7 +68,19 @@ class GateOptions:
                 raise CardError(
                     f"segmenting: {name} is {value!r}, expected a number; mend the card"
                 )
-        return cls(**{name: float(str(value)) for name, value in known.items()})
+        try:
+            return cls(**{name: float(str(value)) for name, value in known.items()})
+        except ConfigError as error:
+            raise CardError(f"segmenting: {error}; mend the card") from error
+
+
+def _bounds(name: str) -> tuple[float, float]:
+    """Least and largest value of an option, by its unit."""
+    if name == "frame_ms":
+        return FRAME_MS
+    if name.endswith("_per_s"):
+        return RISE
+    return DURATION_MS if name.endswith("_ms") else DECIBELS
 
 
 def frame_samples(rate: int, options: GateOptions) -> int:

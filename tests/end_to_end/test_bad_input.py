@@ -172,6 +172,30 @@ def test_all_failed_for_different_causes_is_1(
     assert main(["classify", "a.wav", "b.wav", "-m", str(model), "-o", os.devnull]) == 1
 
 
+def test_a_recording_is_not_written_over(tmp_path: Path, model: Path, capsys: Capture) -> None:
+    clip = put(tmp_path / "clip.wav", voice())
+    before = clip.read_bytes()
+    assert main(["classify", str(tmp_path), "-m", str(model), "-o", str(clip)]) == 2
+    assert main(["classify", str(clip), "-m", str(model), "-o", str(model)]) == 2
+    manifest = tmp_path / "clips.csv"
+    manifest.write_text("path,label\nclip.wav,calm\n")
+    for place in ("-o", "--plot"):
+        for target in (clip, manifest, model):
+            assert main(["evaluate", str(manifest), "-m", str(model), place, str(target)]) == 2
+    assert clip.read_bytes() == before
+    assert manifest.read_text().startswith("path,label")
+    assert capsys.readouterr().err.count("is one of the inputs") == 8
+
+
+def test_what_evaluate_could_not_score_is_named(
+    tmp_path: Path, model: Path, capsys: Capture
+) -> None:
+    (tmp_path / "calm").mkdir()
+    put(tmp_path / "calm" / "huge.wav", np.full((8000, 1), 1e30), subtype="FLOAT")
+    assert main(["evaluate", str(tmp_path), "-m", str(model)]) == 5
+    assert "calm/huge.wav: " in capsys.readouterr().out
+
+
 # ---- models ------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_ser.cli import main
+from edge_ser.cli import classify, main
 
 RATE = 16_000
 Run = Callable[..., Any]
@@ -113,6 +113,63 @@ def test_standard_input_that_is_no_audio(model: Path, edge_ser: Run) -> None:
     ended = edge_ser("classify", "-", "-m", str(model), "--format", "jsonl", input=b"text" * 99)
     assert ended.returncode == 5
     assert "not audio" in json.loads(ended.stdout)["error"]
+
+
+class Stdin:
+    """Standard input that gives some blocks, or fails."""
+
+    def __init__(self, *blocks: bytes | OSError) -> None:
+        self.blocks = list(blocks)
+        self.buffer = self
+
+    def isatty(self) -> bool:
+        return False
+
+    def read(self, _: int) -> bytes:
+        block = self.blocks.pop(0) if self.blocks else b""
+        if isinstance(block, OSError):
+            raise block
+        return block
+
+
+def test_standard_input_that_cannot_be_read_does_not_stop_the_rest(
+    clips: Path, model: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin(b"RIFF", OSError(5, "Input/output error")))
+    arguments = ["classify", "-", str(clips / "one.wav"), "-m", str(model), "--format", "jsonl"]
+    assert main(arguments) == 1
+    first, second = map(json.loads, capfd.readouterr().out.splitlines())
+    assert first["error"].startswith("standard input: Input/output error")
+    assert "label" in second
+
+
+def test_endless_standard_input_is_refused(
+    model: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classify, "MAX_STDIN", 10)
+    monkeypatch.setattr(sys, "stdin", Stdin(b"x" * 6, b"x" * 6))
+    assert main(["classify", "-", "-m", str(model)]) == 5
+    assert "standard input: more than" in capfd.readouterr().out
+
+
+def test_a_full_temporary_folder_is_6(
+    model: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing() -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refusing)
+    monkeypatch.setattr(sys, "stdin", Stdin(b"RIFF"))
+    assert main(["classify", "-", "-m", str(model)]) == 6
+    assert "set TMPDIR" in capfd.readouterr().out
+
+
+def test_a_closed_standard_input_is_said(
+    model: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["classify", "-", "-m", str(model)]) == 2
+    assert "standard input is closed" in capfd.readouterr().err
 
 
 def test_all_kinds_agree(clips: Path, models: Mapping[str, Path], capfd: Capture) -> None:

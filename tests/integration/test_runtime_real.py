@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +248,21 @@ def test_a_free_axis_follows_the_features() -> None:
         block = np.random.default_rng(frames).normal(size=(frames, 8)).astype(np.float32)
         (scores,) = interpreter.run([block]).values()
         np.testing.assert_allclose(scores.ravel(), block.mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["float32.tflite", "float32.onnx"])
+def test_threads_do_not_mix_up_their_results(name: str) -> None:
+    interpreter = open_model(MODELS / name)
+    inputs = [FEATURES * factor for factor in (1.0, -1.0, 0.5, 2.0)]
+    expected = [interpreter.run([block]) for block in inputs]
+
+    def wrong(at: int) -> int:
+        results = (interpreter.run([inputs[at]]) for _ in range(200))
+        return sum(
+            not np.array_equal(result[key], expected[at][key])
+            for result in results
+            for key in result
+        )
+
+    with ThreadPoolExecutor(len(inputs)) as pool:
+        assert list(pool.map(wrong, range(len(inputs)))) == [0] * len(inputs)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import sys
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -242,3 +243,16 @@ def test_fit(length: int, wanted: int, side: str) -> None:
 
 def test_an_odd_zero_goes_to_the_right() -> None:
     assert fit(np.ones(2, dtype=np.float32), 5).tolist() == [0, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("rate", [16_000.5, "16000", None, [16_000], math.nan, math.inf])
+def test_a_rate_that_is_no_whole_number_is_refused(rate: Any) -> None:
+    with pytest.raises(AudioError, match=r"the rate is .*, expected whole hertz"):
+        as_clip(noise(10), rate)
+
+
+@pytest.mark.parametrize("rate", [16_000.0, np.int64(16_000), np.float32(16_000)])
+def test_a_whole_rate_of_any_type_is_an_int(rate: Any) -> None:
+    clip = as_clip(noise(10), rate)
+    assert type(clip.rate) is int
+    assert clip.rate == 16_000

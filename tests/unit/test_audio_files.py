@@ -6,6 +6,7 @@ import socket
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -427,3 +428,34 @@ def test_damaged_files_give_a_clip_or_an_audio_error(tmp_path: Path, suffix: str
         else:
             assert clip.length > 0
             assert np.isfinite(clip.samples).all()
+
+
+class Named:
+    """A path that is neither text nor `Path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+
+def test_any_path_like_object(tmp_path: Path) -> None:
+    path = written(tmp_path / "clip.wav", noise(10))
+    assert read_clip(Named(path)).length == 10  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("source", [None, 5, b"RIFF", [0.5], memoryview(b"RIFF")])
+def test_what_is_no_source(source: Any) -> None:
+    assert f"a value of type {type(source).__name__}, expected a path" in error_of(source)
+
+
+def test_a_file_that_is_open_as_text(tmp_path: Path) -> None:
+    path = written(tmp_path / "clip.wav", noise(10))
+    with path.open(encoding="latin-1") as text:
+        assert "open as text" in error_of(text)  # type: ignore[arg-type]
+
+
+def test_a_file_that_is_open_for_writing(tmp_path: Path) -> None:
+    with (tmp_path / "clip.wav").open("wb") as sink:
+        assert "expected an open file" in error_of(sink)  # type: ignore[arg-type]

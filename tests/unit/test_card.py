@@ -114,6 +114,7 @@ def test_an_unknown_requirement_says_to_upgrade() -> None:
         ({"input__dtype": "object"}, "expected one of float32"),
         ({"input__layout": "NTFX"}, "input.layout"),
         ({"input__source_bandwidth_hz": 0}, "source_bandwidth_hz is 0"),
+        ({"input__source_bandwidth_hz": 499}, "source_bandwidth_hz is 499"),
         ({"input__level_dbfs": 3}, "level_dbfs is 3"),
         ({"input__level_dbfs": "loud"}, "expected a number"),
         ({"frontend": []}, "0 frontends"),

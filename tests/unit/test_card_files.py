@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -195,3 +196,19 @@ def test_unpaired_input_is_refused_before_writing(tmp_path: Path) -> None:
     with pytest.raises(CardError, match="16000 Hz and an input of 8000 Hz"):
         tiny_card(input=InputSpec(rate=8000, clip_samples=8000))
     assert ModelCard.from_document(CARD.to_document()) == CARD
+
+
+def test_a_name_too_long_for_a_sidecar_has_none(tmp_path: Path) -> None:
+    path = tmp_path / ("f" * 245 + ".onnx")
+    shutil.copy(MODELS / "float32.onnx", path)
+    with pytest.raises(CardError, match="the model has no card"):
+        read_model(path)
+
+
+def test_a_part_file_of_another_process_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    part = tmp_path / f".a.onnx.{os.getpid()}.part"  # process numbers repeat, as in containers
+    part.write_text("theirs")
+    write_model(path, (MODELS / "float32.onnx").read_bytes(), CARD)
+    assert part.read_text() == "theirs"
+    assert len(list(tmp_path.iterdir())) == 2

@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -263,3 +263,30 @@ def test_untrained_weights_are_refused_unless_asked_for(monkeypatch: pytest.Monk
     with pytest.raises(ModelError, match="never trained"):
         edge_ser.load_model("raw")
     assert edge_ser.load_model("raw", allow_untrained=True).card.name == "loudness"
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "logits"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_are_an_error_of_the_model(
+    kind: Literal["probabilities", "logits"], value: float
+) -> None:
+    class Broken(Loudness):
+        def run(self, features: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+            return {"scores": np.array([[0.5, value, 0.1]], dtype=np.float32)}
+
+    model = classifier(Broken(), output=OutputSpec(scores="scores", kind=kind))
+    with pytest.raises(ModelError, match=r"loudness\.tflite: .*NaN or infinite scores"):
+        model(noise(1.0), rate=RATE)
+
+
+def test_a_clip_shorter_than_a_sample_of_the_recording_is_one_sample() -> None:
+    spec = replace(WAVEFORM, rate=384_000)
+    tiny = classifier(input=InputSpec(rate=384_000, clip_samples=1), frontend=(spec,))
+    samples = np.concatenate([np.zeros(8000), noise(0.1, rate=8000), np.zeros(8000)])
+    assert len(tiny(samples, rate=8000).segments) > 100
+
+
+def test_a_long_list_of_samples_is_not_repeated_in_the_message() -> None:
+    with pytest.raises(UsageError, match="rate=16000 was given with a list: ") as caught:
+        classifier()([0.5] * 10_000, rate=RATE)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 200

@@ -271,3 +271,46 @@ class TestProgressBar:
     ) -> None:
         monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
         assert results_scroll_by(output) is expected
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["classify", "--help"]])
+def test_a_full_disk_under_the_help_is_no_bug(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(arguments) == 6
+    assert capsys.readouterr().err == (
+        "edge-ser: No space left on device: make room, or write to another place\n"
+    )
+
+
+@pytest.mark.parametrize("words", [None, "edge-ser 'inspect "])
+def test_completion_never_disturbs_the_line_that_is_typed(
+    words: str | None, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("_EDGE_SER_COMPLETE", "bash_complete")
+    if words is not None:
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", "x")
+    assert main([]) == 2
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_runtime_without_a_temporary_folder_is_not_quiet_but_works(
+    monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    def refusing() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refusing)
+    with quiet_runtime():
+        os.write(2, b"INFO: chatter\n")
+    assert capfd.readouterr().err == "INFO: chatter\n"
+
+
+def test_announcements_of_a_runtime_explain_no_failure(capfd: Capture) -> None:
+    with pytest.raises(ValueError, match="no"), quiet_runtime():
+        os.write(2, b"INFO: Created a delegate\nERROR: no kernel\n")
+        raise ValueError("no")
+    assert capfd.readouterr().err == "ERROR: no kernel\n"

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ser.cli.output import flattened, grid, printable, rendered, write
-from edge_ser.errors import StorageError
+from edge_ser.cli.output import flattened, grid, printable, refuse_inputs, rendered, write
+from edge_ser.errors import StorageError, UsageError
 
 RECORDS: list[dict[str, object]] = [
     {"path": "a.wav", "score": 0.5},
@@ -215,3 +215,57 @@ def test_an_os_error_of_the_producer_is_not_taken_for_the_disk(tmp_path: Path) -
     for output in (None, str(tmp_path / "out.txt")):
         with pytest.raises(ConnectionError):
             write(pieces(), output)
+
+
+def test_tables_steer_no_terminal() -> None:
+    pieces = rendered([], "table", fields=[], table=lambda _: ["a\x1b[31m\u202eb"])
+    assert "".join(pieces) == "a\\x1b[31m\\u202eb\n"
+
+
+def test_a_part_file_of_another_process_is_left_alone(tmp_path: Path) -> None:
+    part = tmp_path / f".edge-ser-{os.getpid()}.part"  # process numbers repeat, as in containers
+    part.write_text("theirs")
+    write(["x"], str(tmp_path / "out.txt"))
+    assert part.read_text() == "theirs"
+    assert len(os.listdir(tmp_path)) == 2
+
+
+def test_a_name_too_long_is_said_before_the_work() -> None:
+    def pieces() -> Iterator[str]:
+        raise AssertionError("the work began")
+        yield ""
+
+    with pytest.raises(StorageError, match="File name too long"):
+        write(pieces(), "a" * 300)
+
+
+def test_a_pipe_is_written_by_its_number() -> None:
+    reader, writer = os.pipe()
+    try:
+        write(["through"], f"/dev/fd/{writer}")
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_lost_working_folder_is_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = tmp_path / "lost"
+    lost.mkdir()
+    monkeypatch.chdir(lost)
+    lost.rmdir()
+    with pytest.raises(StorageError, match="No such file or directory"):
+        write(["x"], "out.txt")
+
+
+def test_an_input_is_never_written_over(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.wav"
+    clip.write_text("speech")
+    (tmp_path / "link.wav").symlink_to("clip.wav")
+    inputs = ["-", tmp_path / "gone.wav", "a\0b", clip]
+    with pytest.raises(UsageError, match=r"link\.wav: .* is one of the inputs"):
+        refuse_inputs(str(tmp_path / "link.wav"), inputs)
+    for fine in (None, "-", str(tmp_path / "new.txt"), "/dev/null", "a" * 300):
+        refuse_inputs(fine, [*inputs, "/dev/null"])

@@ -35,6 +35,17 @@ class TestRecordings:
         assert recordings(["*.wav"]).paths == ("a.wav",)
         assert recordings(["**/*.flac"]).paths == ("b/1.flac",)
 
+    def test_two_stars_follow_no_links_to_folders(self) -> None:
+        for name in ("b/here", "b/there", "b/again"):
+            os.symlink(".", name)  # followed, they would give 3 ** 40 paths
+        assert recordings(["**/*.flac"]).paths == ("b/1.flac",)
+        assert recordings([os.path.abspath("**/1.*")]).paths == (os.path.abspath("b/1.flac"),)
+        assert recordings(["b/**"]).paths == ("b/1.flac", "b/2.WAV")
+        assert recordings(["[b]/**/**/*.WAV"]).paths == ("b/2.WAV",)
+
+    def test_a_pattern_without_a_match_that_stands_twice_fails_once(self) -> None:
+        assert len(recordings(["*.mp3", "*.mp3"])) == 1
+
     def test_a_pattern_may_meet_folders(self) -> None:
         assert recordings(["?"]).paths == ("b/1.flac", "b/2.WAV")
 

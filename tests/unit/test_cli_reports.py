@@ -7,6 +7,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +31,9 @@ from edge_ser.verification import ReferenceReport, StageResult, Verification
 GOLDENS = Path(__file__).resolve().parents[1] / "goldens" / "models"
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
+
+FAKE = SimpleNamespace(path=Path("fake.tflite"))
+"""What `evaluate` needs of a classifier before it scores."""
 
 SPEC = FrontendSpec(kind="log_mel", rate=16_000, n_fft=512, win_length=512, n_mels=8, fmax=8_000)
 CARD = ModelCard(
@@ -183,6 +187,22 @@ class TestInspect:
         assert main(["inspect", str(foreign)]) == 3
         assert "no JSON object" in capsys.readouterr().err
 
+    def test_a_long_name_of_a_value_does_not_break_the_layout(
+        self, tmp_path: Path, capsys: Capture
+    ) -> None:
+        card = replace(CARD, segmenting={"k" * 150: "a value"})
+        payload = (GOLDENS / "float32.tflite").read_bytes()
+        path = write_model(tmp_path / "long.tflite", payload, card).path
+        assert main(["inspect", str(path)]) == 0
+        assert "k" * 150 + "  a value" in capsys.readouterr().out
+
+    def test_the_model_is_not_written_over(self, model: Path, capsys: Capture) -> None:
+        before = model.read_bytes()
+        for command in ("inspect", "verify"):
+            assert main([command, str(model), "-o", str(model)]) == 2
+            assert "is one of the inputs" in capsys.readouterr().err
+        assert model.read_bytes() == before
+
 
 class TestVerify:
     def report(self, monkeypatch: Patch, *stages: StageResult) -> None:
@@ -264,7 +284,7 @@ class TestEvaluate:
     def prepared(self, monkeypatch: Patch) -> None:
         corpus = Corpus("mine", (Utterance(Path("a.wav"), "calm"),))
         monkeypatch.setattr("edge_ser.corpora.read_corpus", lambda _: corpus)
-        monkeypatch.setattr("edge_ser.cli.evaluate.open_classifier", lambda *_: object())
+        monkeypatch.setattr("edge_ser.cli.evaluate.open_classifier", lambda *_: FAKE)
         self.score(monkeypatch, REPORT)
 
     def score(self, monkeypatch: Patch, report: Report) -> None:
@@ -338,7 +358,7 @@ class TestEvaluate:
             (tmp_path / name).touch()
         opened: list[str] = []
         monkeypatch.setattr(
-            "edge_ser.cli.evaluate.open_classifier", lambda name, *_: opened.append(name)
+            "edge_ser.cli.evaluate.open_classifier", lambda name, *_: opened.append(name) or FAKE
         )
         assert main(["evaluate", "mine", "--folds", str(tmp_path)]) == 1
         assert opened == [str(tmp_path / "a.tflite"), str(tmp_path / "b.onnx")]

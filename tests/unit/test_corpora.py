@@ -287,6 +287,11 @@ def test_manifests_are_bounded(plant: Plant, monkeypatch: pytest.MonkeyPatch) ->
     path = write(plant, "path,label\na.wav,x\na.wav,y\n", "a.wav")
     monkeypatch.setattr(manifests, "MAX_ROWS", 2)
     assert "more than 2 rows" in refusal(read_manifest, path)
+    blank = write(plant, "path,label\n" + "\n" * 5)
+    assert "more than 2 rows" in refusal(read_manifest, blank)
+    monkeypatch.setattr(manifests, "MAX_COLUMNS", 2)
+    wide = write(plant, "path,label,third\n")
+    assert "more than 2 columns" in refusal(read_manifest, wide)
     monkeypatch.setattr(manifests, "MAX_BYTES", 10)
     assert "more than 64 MiB" in refusal(read_manifest, path)
 
@@ -358,3 +363,8 @@ def test_a_dangling_link_is_listed_for_others_to_report(plant: Plant) -> None:
     root = plant("angry/a.wav")
     os.symlink(root / "gone.wav", root / "angry" / "b.wav")
     assert len(read_folders(root)) == 2
+
+
+def test_a_name_too_long_for_a_file_is_no_corpus() -> None:
+    with pytest.raises(DataError, match="no such folder or manifest"):
+        read_corpus("a" * 300)

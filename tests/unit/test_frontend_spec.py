@@ -195,3 +195,11 @@ def test_frames_are_counted_as_they_are_cut(
 )
 def test_shapes(changes: dict[str, Any], shape: tuple[int, ...]) -> None:
     assert replace(FrontendSpec(), **changes).shape(100_000) == shape
+
+
+def test_no_card_makes_us_compute_for_hours() -> None:
+    slow = FrontendSpec(kind="log_mel", n_fft=65_536, win_length=65_536, hop_length=1, n_mels=1)
+    with pytest.raises(CardError, match="transform more than"):
+        slow.shape(1 << 22)
+    fine = FrontendSpec(kind="log_mel", n_fft=2048, win_length=2048, hop_length=128, n_mels=8)
+    assert fine.shape(1 << 24) == (131_073, 8)

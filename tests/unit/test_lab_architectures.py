@@ -141,7 +141,7 @@ def test_squash(lab: Any) -> None:
 
 
 def test_routing_is_the_votes_form(lab: Any) -> None:
-    """Specification: u_hat = u W; three passes of c = softmax(b), o = sum c u_hat, b = o . u_hat."""
+    """Three passes of c = softmax(b), o = sum c u_hat, b = o . u_hat, with u_hat = u W."""
     u = noise(14, 2, 30, 64).astype(np.float64)
     layer = lab.layers.Routing()
     outputs = layer(u.astype(np.float32))

@@ -100,7 +100,7 @@ def test_a_run_folder_is_read_and_checked(corpus: Corpus, tmp_path: Path) -> Non
     with pytest.raises(DataError, match="clip '1' is not in this corpus"):
         fold_of(run, read_dataset(Corpus("tiny", corpus.utterances[:1])))
     (folder / "predictions.json").write_text("{}")
-    with pytest.raises(DataError, match="not of split.json's test clips"):
+    with pytest.raises(DataError, match=r"not of split\.json's test clips"):
         read_run(folder)
 
 

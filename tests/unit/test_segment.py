@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ser.errors import ConfigError
+from edge_ser.errors import CardError, ConfigError
 from edge_ser.segment import (
     GateOptions,
     frame_levels,
@@ -110,13 +110,29 @@ def test_frame_length_is_whole_and_never_zero() -> None:
     ("options", "message"),
     [
         ({"frame_ms": 0.0}, "frame_ms is 0.0"),
-        ({"enter_db": float("nan")}, "enter_db is not finite"),
+        ({"frame_ms": 1e-9}, "frame_ms is 1e-09, expected 1 to 1000"),
+        ({"frame_ms": 1e308}, "frame_ms is 1e\\+308"),
+        ({"enter_db": float("nan")}, "enter_db is nan"),
+        ({"minimum_dbfs": -1e308}, "minimum_dbfs is -1e\\+308"),
+        ({"padding_ms": -1.0}, "padding_ms is -1.0, expected 0 to 60000"),
+        ({"min_silence_ms": float("inf")}, "min_silence_ms is inf"),
+        ({"floor_rise_db_per_s": 1e9}, "floor_rise_db_per_s is 1000000000.0"),
         ({"enter_db": 5.0}, "leave_db 9.0 is above enter_db 5.0"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         GateOptions(**options)
+
+
+@pytest.mark.parametrize(
+    "values", [{"frame_ms": 1e-9}, {"enter_db": 5}, {"frame_ms": 10**17}, {"frame_ms": "10"}]
+)
+def test_what_a_card_recommends_out_of_range_is_an_error_of_the_card(
+    values: dict[str, object],
+) -> None:
+    with pytest.raises(CardError, match=r"segmenting: .*card"):
+        GateOptions.recommended(values)
 
 
 @given(st.integers(0, 50), st.integers(1, 3000), st.integers(1, 400), st.floats(0, 0.9))

@@ -64,3 +64,9 @@ def test_a_package_that_is_not_there_has_no_files() -> None:
 
 def test_the_models_of_this_distribution_are_found() -> None:
     assert {file.suffix for file in zoo._files(zoo.OWN_PACKAGE)} == {".tflite", ".onnx"}
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b", "plb-emodb/below"])
+def test_a_name_that_no_file_can_have_is_no_model(name: str) -> None:
+    with pytest.raises(ModelNotFoundError, match="no model"):
+        zoo.find_model(name)
