@@ -19,6 +19,7 @@ from edge_ser.card.files import (
 )
 from edge_ser.card.goldens import GoldenFeatures, Goldens
 from edge_ser.card.model import (
+    ConditionFigures,
     InputSpec,
     ModelCard,
     OutputSpec,
@@ -27,6 +28,7 @@ from edge_ser.card.model import (
 
 __all__ = [
     "SIDECAR_SUFFIX",
+    "ConditionFigures",
     "GoldenFeatures",
     "Goldens",
     "InputSpec",

@@ -20,7 +20,7 @@ from edge_ser.card.goldens import Goldens
 from edge_ser.errors import CardError, ModelDamagedError
 from edge_ser.frontend import FrontendSpec
 
-__all__ = ["InputSpec", "ModelCard", "OutputSpec", "Provenance"]
+__all__ = ["ConditionFigures", "InputSpec", "ModelCard", "OutputSpec", "Provenance"]
 
 SCHEMA = "1.0"
 KNOWN_REQUIREMENTS: frozenset[str] = frozenset()
@@ -90,6 +90,21 @@ class OutputSpec:
 
 
 @dataclass(frozen=True)
+class ConditionFigures:
+    """What is left of a model's figures under one condition; measured as its protocol says."""
+
+    condition: str
+    """`clean`, or a perturbation of `edge_ser.perturb`."""
+    accuracy: float
+    uar: float
+
+    def __post_init__(self) -> None:
+        check_text("provenance.robustness.condition", self.condition)
+        within("provenance.robustness.accuracy", self.accuracy, 0, 1)
+        within("provenance.robustness.uar", self.uar, 0, 1)
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where a model comes from and what it may be used for."""
 
@@ -98,7 +113,7 @@ class Provenance:
     protocol: str = ""
     """How training and test were kept apart."""
     metrics: Mapping[str, object] = field(default_factory=dict)
-    robustness: Mapping[str, object] = field(default_factory=dict)
+    robustness: tuple[ConditionFigures, ...] = ()
     licence: str = ""
     """SPDX expression."""
     intended_use: str = ""

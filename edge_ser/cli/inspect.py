@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from edge_ser.cli.output import (
 from edge_ser.errors import CardError
 
 if TYPE_CHECKING:
-    from edge_ser.card import ModelFile
+    from edge_ser.card import ConditionFigures, ModelFile
     from edge_ser.frontend import FrontendSpec
 
 __all__ = ["command"]
@@ -98,6 +98,17 @@ def _table_of(title: str, values: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  {line}" for line in grid(["", *columns], rows, right=columns))
 
 
+def _robustness(rows: Sequence[ConditionFigures]) -> Iterator[str]:
+    """Accuracy and UAR under each condition, in the order of the card."""
+    if not rows:
+        return
+    yield ""
+    yield "Robustness"
+    cells = [[row.condition, f"{row.accuracy:.3f}", f"{row.uar:.3f}"] for row in rows]
+    columns = ("accuracy", "UAR")
+    yield from (f"  {line}" for line in grid(["condition", *columns], cells, right=columns))
+
+
 def _readable(model: ModelFile) -> Iterator[str]:
     card = model.card
     known, goldens = card.provenance, card.goldens
@@ -125,7 +136,7 @@ def _readable(model: ModelFile) -> Iterator[str]:
     yield from _section("Recommended deciding", document["deciding"])
     yield from _section("Trained on", {"data": known.data, "speakers": list(known.speakers)})
     yield from _table_of(f"Measured ({known.protocol or 'protocol not given'})", known.metrics)
-    yield from _table_of("Robustness", known.robustness)
+    yield from _robustness(known.robustness)
     use = {"intended": known.intended_use, "excluded": known.excluded_use}
     yield from _section("Use", use)
     made = {"commit": known.commit, **known.tools, "training_clips": len(known.training_clips)}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_ser import signals
 from edge_ser.audio import fit
-from edge_ser.card import ModelFile, Provenance
+from edge_ser.card import ConditionFigures, ModelFile, Provenance
 from edge_ser.corpora import Corpus
 from edge_ser.errors import DataError, UsageError
 from edge_ser.frontend import Frontend
@@ -23,7 +23,7 @@ from edge_ser.lab.datasets import CLIP_SAMPLES, FRONTEND, names_of, read_dataset
 from edge_ser.lab.export import Form, export_keras, load_keras
 from edge_ser.lab.features import runs_folder
 from edge_ser.lab.protocols import PROTOCOLS, Split
-from edge_ser.lab.provenance import provenance_of
+from edge_ser.lab.provenance import provenance_of, read_robustness
 from edge_ser.lab.recipe import Recipe
 from edge_ser.lab.runs import RECORDS, Run, fold_of, read_run
 
@@ -112,6 +112,7 @@ def export_run(
     folds: Sequence[Path] = (),
     name: str | None = None,
     allow_unfinished: bool = False,
+    robustness: Sequence[ConditionFigures] = (),
 ) -> ModelFile:
     """Export a run's last weights with a complete card.
 
@@ -125,6 +126,7 @@ def export_run(
             card has the run's own test figures and no calibration.
         name: in the card; None for ARCHITECTURE-CORPUS.
         allow_unfinished: take the weights as they are before the last epoch.
+        robustness: measured with the fold models, for the card.
 
     Raises:
         DataError: a folder holds no run, an unfinished one, or one of another corpus.
@@ -138,7 +140,7 @@ def export_run(
     card = cards.card_for(
         name or f"{run.recipe.architecture}-{corpus.name}",
         data.classes,
-        provenance_of(run, corpus, data, folds, source),
+        provenance_of(run, corpus, data, folds, source, robustness),
         source.bandwidth_hz if source else None,
         calibrate(others) if len(others) > 1 else None,
     )
@@ -182,7 +184,8 @@ def export_shipped(
 
     `models` gets NAME.tflite, NAME-dynamic.tflite and NAME.onnx from the run `whole`; its folder
     folds/NAME gets the model of each grouped fold, whole.keras without the optimizer, and runs/
-    with the records on which all figures rest.
+    with the records on which all figures rest. The robustness table in the cards is that of
+    folds/NAME/robustness.json, which `edge-ser evaluate --folds folds/NAME --perturb` writes.
 
     Args:
         runs: folder with the run folders whole and grouped-01, ... (and published-01, ...).
@@ -201,13 +204,16 @@ def export_shipped(
     folds = [run.folder for run in grouped if run.predictions is not None]
     home = models / "folds" / name
     home.mkdir(parents=True, exist_ok=True)
+    robustness = read_robustness(home / "robustness.json")
     forms: list[tuple[str, Form]] = [
         (f"{name}.tflite", "float32"),
         (f"{name}-dynamic.tflite", "dynamic"),
         (f"{name}.onnx", "float32"),
     ]
     written = [
-        export_run(whole.folder, corpus, models / file, form, folds, name, allow_unfinished).path
+        export_run(
+            whole.folder, corpus, models / file, form, folds, name, allow_unfinished, robustness
+        ).path
         for file, form in forms
     ]
     written += [

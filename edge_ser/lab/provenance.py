@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge_ser.audio import read_clip
-from edge_ser.card import Provenance
+from edge_ser.card import ConditionFigures, Provenance
 from edge_ser.corpora import Corpus
+from edge_ser.errors import DataError
 from edge_ser.lab.calibration import measure
 from edge_ser.lab.cards import EXCLUDED_USE, Source, commit, tools
 from edge_ser.lab.datasets import Dataset
 from edge_ser.lab.runs import Run, fold_of, read_run
 
-__all__ = ["provenance_of"]
+__all__ = ["provenance_of", "read_robustness"]
 
 
 def provenance_of(
-    run: Run, corpus: Corpus, data: Dataset, folds: Sequence[Path], source: Source | None
+    run: Run,
+    corpus: Corpus,
+    data: Dataset,
+    folds: Sequence[Path],
+    source: Source | None,
+    robustness: Sequence[ConditionFigures] = (),
 ) -> Provenance:
     """Data, protocol, figures, uses, versions, and the digests of the training clips."""
     by_name = dict(zip(data.names, corpus.utterances, strict=True))
@@ -33,6 +40,7 @@ def provenance_of(
         data=source.data if source else corpus.name,
         protocol=_protocol(run, len(folds)),
         metrics=metrics,
+        robustness=tuple(robustness),
         licence=source.licence if source else "LicenseRef-unknown",
         intended_use=source.intended_use if source else "",
         excluded_use=EXCLUDED_USE,
@@ -41,6 +49,23 @@ def provenance_of(
         training_clips=tuple(sorted(read_clip(u.path).digest() for u in trained)),
         speakers=tuple(sorted({u.speaker for u in trained if u.speaker})),
     )
+
+
+def read_robustness(path: Path) -> list[ConditionFigures]:
+    """The rows of `edge-ser evaluate --perturb --format json`; none where there is no such file.
+
+    Raises:
+        DataError: the file is something else.
+    """
+    if not path.exists():
+        return []
+    try:
+        rows = json.loads(path.read_text())["rows"]
+        return [ConditionFigures(row["name"], row["accuracy"], row["uar"]) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: {error!r}; expected what 'edge-ser evaluate --perturb --format json' writes"
+        ) from error
 
 
 def _protocol(run: Run, folds: int) -> str:

@@ -85,6 +85,7 @@ LABELS = ("calm", "glad", "cross")
 def _card(payload: bytes) -> Any:
     """A card for the tiny models: log-mel of 20 frames by 8 bands, with goldens made here."""
     from edge_ser.card import (
+        ConditionFigures,
         GoldenFeatures,
         Goldens,
         InputSpec,
@@ -131,7 +132,7 @@ def _card(payload: bytes) -> Any:
             data="seeded random weights",
             protocol="none",
             metrics={"accuracy": 0.33},
-            robustness={"gain +6 dB": {"accuracy": 0.33, "uar": 0.33}},
+            robustness=(ConditionFigures("gain +6 dB", 0.33, 0.33),),
             licence="CC0-1.0",
             intended_use="tests",
             excluded_use="everything else",

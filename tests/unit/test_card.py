@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ser.card import GoldenFeatures, Goldens, ModelCard
+from edge_ser.card import ConditionFigures, GoldenFeatures, Goldens, ModelCard
 from edge_ser.card.documents import build, canonical, opened, parse, sealed
 from edge_ser.errors import CardError, ModelDamagedError
 from edge_ser.testing import tiny_card
@@ -241,3 +241,9 @@ def test_long_values_are_cut_in_messages() -> None:
 def test_a_card_made_in_python_is_checked_too() -> None:
     with pytest.raises(CardError, match="stands twice"):
         tiny_card(("calm", "calm"))
+
+
+@pytest.mark.parametrize(("accuracy", "message"), [(1.5, "accuracy"), (-0.1, "accuracy")])
+def test_robustness_is_a_share(accuracy: float, message: str) -> None:
+    with pytest.raises(CardError, match=message):
+        ConditionFigures("clean", accuracy, 0.5)

@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 from edge_ser import zoo
-from edge_ser.card import InputSpec, ModelCard, OutputSpec, Provenance, write_model, write_sidecar
+from edge_ser.card import (
+    ConditionFigures,
+    InputSpec,
+    ModelCard,
+    OutputSpec,
+    Provenance,
+    write_model,
+    write_sidecar,
+)
 from edge_ser.cli import main
 from edge_ser.corpora import Corpus, Utterance
 from edge_ser.doctor import Finding
@@ -47,7 +55,7 @@ CARD = ModelCard(
         state="trained",
         protocol="grouped, 5 folds",
         metrics={"uar": {"mean": 0.61, "deviation": 0.04}},
-        robustness={"white noise": {"uar": 0.4}},
+        robustness=(ConditionFigures("white noise", 0.5, 0.4),),
         licence="CC0-1.0",
         training_clips=("0123456789abcdef",),
         speakers=("08", "09"),
@@ -120,7 +128,7 @@ class TestInspect:
             "log_mel, 20 x 8",
             "Measured (grouped, 5 folds)",
             "  uar       0.04  0.61",
-            "  white noise  0.4",
+            "  white noise     0.500  0.400",
             "  speakers  08, 09",
             "  training clips  1",
             "card and model are as they were exported",

@@ -120,10 +120,10 @@ def _keras_scores(model: Any, blocks: Blocks, batch: int = 32) -> NDArray[np.flo
         block.reshape(len(block), *tensor.shape[1:])
         for block, tensor in zip(blocks, model.inputs, strict=True)
     ]
-    scores = [
-        np.asarray(model([block[at : at + batch] for block in shaped], training=False))
-        for at in range(0, len(shaped[0]), batch)
-    ]
+    scores = []
+    for at in range(0, len(shaped[0]), batch):
+        rows = [block[at : at + batch] for block in shaped]
+        scores.append(np.asarray(model(rows if len(rows) > 1 else rows[0], training=False)))
     return np.concatenate(scores)
 
 
