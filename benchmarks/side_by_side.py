@@ -135,7 +135,10 @@ def main() -> int:
         assert worker.stdin is not None
         assert worker.stdout is not None
         print(path, file=worker.stdin, flush=True)
-        seconds, label = json.loads(worker.stdout.readline())
+        answer = worker.stdout.readline()
+        if not answer:
+            sys.exit(f"{way}: the process ended; --worker {way!r} and a path on stdin show why")
+        seconds, label = json.loads(answer)
         return seconds, label
 
     times: dict[str, list[float]] = {way: [] for way in ways}

@@ -229,12 +229,9 @@ def export_shipped(
         for run in grouped
     ]
     written.append(_without_optimizer(whole, home / "whole.keras"))
-    for folder in (
-        whole.folder,
-        *sorted(runs.glob("grouped-*")),
-        *sorted(runs.glob("published-*")),
-    ):
-        written += _copied_records(folder, home / "runs" / folder.name)
+    ended = [run for run in map(read_run, sorted(runs.glob("published-*"))) if run.finished]
+    for run in (whole, *grouped, *ended):
+        written += _copied_records(run.folder, home / "runs" / run.split.name)
     return written
 
 
