@@ -35,6 +35,17 @@ def _record(path: Path) -> Record:
     }
 
 
+def _headline(metrics: Record) -> str:
+    """Accuracy and UAR with their spread over folds, where the card has them; else all it has."""
+    shown = []
+    for name, title in (("accuracy", "accuracy"), ("uar", "UAR")):
+        mean, deviation = metrics.get(name), metrics.get(f"{name}_std")
+        if isinstance(mean, float):
+            spread = f" ± {deviation:.2f}" if isinstance(deviation, float) else ""
+            shown.append(f"{title} {mean:.2f}{spread}")
+    return ", ".join(shown or (f"{name} {value}" for name, value in metrics.items()))
+
+
 def _table(records: Iterable[Record]) -> Iterator[str]:
     rows = []
     for record in records:
@@ -42,7 +53,7 @@ def _table(records: Iterable[Record]) -> Iterator[str]:
         if "error" in record:
             rows.append([record["file"], size, "", f"error: {record['error']}"])
             continue
-        metrics = ", ".join(f"{k} {v}" for k, v in flattened(record["metrics"]))
+        metrics = _headline(dict(flattened(record["metrics"])))
         rows.append(
             [record["file"], size, record["licence"] or "unknown", metrics or record["state"]]
         )

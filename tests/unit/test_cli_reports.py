@@ -436,3 +436,20 @@ class TestDoctor:
             "what": "Python 3.11",
             "mend": "",
         }
+
+
+@pytest.mark.parametrize(
+    ("metrics", "shown"),
+    [
+        (
+            {"accuracy": 0.5616, "accuracy_std": 0.111, "uar": 0.5138},
+            "accuracy 0.56 ± 0.11, UAR 0.51",
+        ),
+        ({"f1": 0.5, "clips": 12}, "f1 0.5, clips 12"),
+        ({}, ""),
+    ],
+)
+def test_the_headline_of_a_model(metrics: dict[str, object], shown: str) -> None:
+    from edge_ser.cli.models import _headline
+
+    assert _headline(metrics) == shown
