@@ -15,7 +15,7 @@ from types import FrameType
 import click
 
 from edge_ser.cli.options import DEBUG
-from edge_ser.errors import EdgeSerError, ExitCode
+from edge_ser.errors import EdgeSerError, ExitCode, StorageError
 
 __all__ = ["Terminated", "exit_code_of", "one_line", "terminating"]
 
@@ -60,7 +60,10 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _abandon_stdout() -> None:
-    """Point descriptor 1 at nothing: Python's flush at exit would complain of the closed pipe."""
+    """Point descriptor 1 at nothing: Python would flush to the closed pipe or full disk at exit.
+
+    Where that fails, some versions of CPython exit with 120 whatever was returned.
+    """
     with suppress(OSError, ValueError, AttributeError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())
@@ -90,6 +93,8 @@ def exit_code_of(error: BaseException, context: click.Context | None) -> int:
             _say(_usage(error))
             return ExitCode.USAGE
         case EdgeSerError():
+            if isinstance(error, StorageError):
+                _abandon_stdout()
             _say(f"edge-ser: {one_line(error)}")
             return error.exit_code
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
