@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +26,8 @@ __all__ = ["command"]
 
 NAMED_AT_THE_END = 10
 WIDEST_PATH = 60
+STDIN_BLOCK = 1 << 20
+SIGNAL_SECONDS = 0.2
 MAX_STDIN = 4 << 30
 """Bytes; the most that a WAV file declares."""
 STAGES = ("load", "resample", "frontend", "model", "post", "total")
@@ -78,7 +81,7 @@ def _stdin_blocks() -> Iterator[bytes]:
     taken = 0
     while True:
         try:
-            block = sys.stdin.buffer.read(1 << 20)
+            block = _next_block()
         except OSError as error:
             raise AudioError(
                 f"standard input: {error.strerror}, expected audio: name a file instead"
@@ -92,6 +95,20 @@ def _stdin_blocks() -> Iterator[bytes]:
                 "ends: save it to a file and name that"
             )
         yield block
+
+
+def _next_block() -> bytes:
+    """What standard input holds next; empty at its end.
+
+    It is waited for in short stretches: a signal that arrives just before a read blocks would be
+    seen only when data came.
+    """
+    stdin: Any = sys.stdin.buffer
+    with suppress(OSError, TypeError, ValueError):  # what has no descriptor does not block
+        while not select.select([stdin], [], [], SIGNAL_SECONDS)[0]:
+            pass
+    block: bytes = stdin.read1(STDIN_BLOCK)
+    return block
 
 
 def _outcomes(classifier: Classifier, found: Recordings) -> Iterator[Outcome]:

@@ -125,7 +125,7 @@ class Stdin:
     def isatty(self) -> bool:
         return False
 
-    def read(self, _: int) -> bytes:
+    def read1(self, _: int) -> bytes:
         block = self.blocks.pop(0) if self.blocks else b""
         if isinstance(block, OSError):
             raise block
