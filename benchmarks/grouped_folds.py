@@ -12,13 +12,11 @@ clips, beside that of the last. A run that is not finished is named and not coun
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +26,7 @@ from edge_ser.corpora import EMODB_LABELS, NAMED, Utterance
 from edge_ser.errors import DataError, EdgeSerError
 from edge_ser.evaluation import spread
 from edge_ser.evaluation.report import markdown_table
+from edge_ser.lab.runs import Run, read_run
 
 PUBLISHED_BEST = {
     "emodb": (90.77, 87.64, 87.50, 90.63, 88.35, 85.79, 85.12, 88.17, 89.73, 88.17),
@@ -37,18 +36,19 @@ PUBLISHED_BEST = {
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """One fold's folder."""
+class Tested:
+    """A run with what its test clips are."""
 
-    name: str
-    split: dict[str, Any]
-    epochs: int
-    rows: list[dict[str, float]]
-    """One an epoch that is done."""
+    log: Run
     scores: NDArray[np.float64] | None
     """Of the test clips at the last epoch, shape (clips, classes); None before that."""
     labels: NDArray[np.int64]
     """Of the test clips."""
+
+    @property
+    def name(self) -> str:
+        """Of the split."""
+        return self.log.split.name
 
     @property
     def published(self) -> bool:
@@ -56,28 +56,20 @@ class Run:
         return self.name.startswith("published")
 
 
-def read_run(folder: Path, corpus: str, classes: Sequence[str]) -> Run:
+def read_tested(folder: Path, corpus: str, classes: Sequence[str]) -> Tested:
     """Read a run's folder; DataError if it is none, or tests clips of speakers that train."""
-    try:
-        split = json.loads((folder / "split.json").read_text())
-        recipe = json.loads((folder / "recipe.json").read_text())
-        rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        saved = folder / "predictions.json"
-        predictions = json.loads(saved.read_text()) if saved.exists() else None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: {error}; expected the folder of a training run") from error
-    test = [_parse(name, corpus) for name in split["test"]]
-    heard = {_parse(name, corpus).speaker for name in split["train"]}
+    run = read_run(folder)
+    test = [_parse(name, corpus) for name in run.split.test]
+    heard = {_parse(name, corpus).speaker for name in run.split.train}
     shared = heard & {utterance.speaker for utterance in test}
-    if shared and not split["name"].startswith("published"):
-        raise DataError(f"{folder}: speakers {shared} train and test, expected them apart")
-    scores = None
-    if predictions is not None:
-        if sorted(predictions) != sorted(split["test"]):
-            raise DataError(f"{folder}: predictions.json is not of split.json's test clips")
-        scores = np.array([predictions[name] for name in split["test"]], dtype=np.float64)
     labels = np.array([classes.index(utterance.label) for utterance in test], dtype=np.int64)
-    return Run(split["name"], split, recipe["epochs"], rows, scores, labels)
+    scores = None
+    if run.predictions is not None:
+        scores = np.array([run.predictions[name] for name in run.split.test], dtype=np.float64)
+    tested = Tested(run, scores, labels)
+    if shared and not tested.published:
+        raise DataError(f"{folder}: speakers {shared} train and test, expected them apart")
+    return tested
 
 
 def _parse(name: str, corpus: str) -> Utterance:
@@ -87,9 +79,9 @@ def _parse(name: str, corpus: str) -> Utterance:
     return utterance
 
 
-def grouped_tables(runs: Sequence[Run], classes: Sequence[str]) -> list[str]:
+def grouped_tables(runs: Sequence[Tested], classes: Sequence[str]) -> list[str]:
     """Accuracy by fold, pooled confusion, calibration."""
-    clips = [name for run in runs for name in run.split["test"]]
+    clips = [name for run in runs for name in run.log.split.test]
     if len(set(clips)) < len(clips):
         raise DataError("a clip is tested in two folds: give the folds of one training")
     scores = [run.scores for run in runs if run.scores is not None]
@@ -107,7 +99,9 @@ def grouped_tables(runs: Sequence[Run], classes: Sequence[str]) -> list[str]:
     ]
 
 
-def _fold_table(runs: Sequence[Run], true: NDArray[np.int64], predicted: NDArray[np.int64]) -> str:
+def _fold_table(
+    runs: Sequence[Tested], true: NDArray[np.int64], predicted: NDArray[np.int64]
+) -> str:
     figures = []
     for run in runs:
         assert run.scores is not None
@@ -116,8 +110,8 @@ def _fold_table(runs: Sequence[Run], true: NDArray[np.int64], predicted: NDArray
     rows: list[tuple[object, ...]] = [
         (
             run.name,
-            ", ".join(run.split["speakers"]),
-            run.epochs,
+            ", ".join(run.log.split.speakers),
+            run.log.recipe.epochs,
             len(run.labels),
             *map(_percent, figure),
         )
@@ -132,7 +126,9 @@ def _fold_table(runs: Sequence[Run], true: NDArray[np.int64], predicted: NDArray
 
 
 def _calibration(
-    runs: Sequence[Run], scores: Sequence[NDArray[np.float64]], labels: Sequence[NDArray[np.int64]]
+    runs: Sequence[Tested],
+    scores: Sequence[NDArray[np.float64]],
+    labels: Sequence[NDArray[np.int64]],
 ) -> list[str]:
     """ECE before and after temperature scaling that never saw the fold it is measured on."""
     pooled, true = np.concatenate(scores), np.concatenate(labels)
@@ -173,18 +169,20 @@ def _calibration_row(
     )
 
 
-def published_tables(runs: Sequence[Run], corpus: str) -> list[str]:
+def published_tables(runs: Sequence[Tested], corpus: str) -> list[str]:
     """Best epoch on the test clips beside the last: WA, the mean accuracy of batches of 32."""
     rows: list[tuple[object, ...]] = []
     found = []
     for run in runs:
-        looked = [(row["test_wa"], int(row["epoch"])) for row in run.rows if "test_wa" in row]
+        looked = [(row["test_wa"], int(row["epoch"])) for row in run.log.rows if "test_wa" in row]
         best, epoch = max(looked, key=lambda pair: (pair[0], -pair[1]))
         last = looked[-1][0]
         late = statistics.fmean(wa for wa, _ in looked[-20:])
         found.append((best, last, late))
         wa = map(_percent, (best, last, late))
-        rows.append((run.name, run.epochs, len(looked), epoch, *wa, _published_best(run, corpus)))
+        rows.append(
+            (run.name, run.log.recipe.epochs, len(looked), epoch, *wa, _published_best(run, corpus))
+        )
     means = [spread(values).mean for values in zip(*found, strict=True)]
     rows.append(("mean", "", "", "", *map(_percent, means), ""))
     head = ("fold", "epochs", "looked at", "best epoch (from 0)", "best WA (leaky)", "last WA")
@@ -194,7 +192,7 @@ def published_tables(runs: Sequence[Run], corpus: str) -> list[str]:
     ]
 
 
-def _published_best(run: Run, corpus: str) -> str:
+def _published_best(run: Tested, corpus: str) -> str:
     """What the authors' log has for the fold of this number."""
     number = run.name.rpartition("-")[2]
     known = PUBLISHED_BEST.get(corpus, ())
@@ -209,10 +207,11 @@ def _percent(value: float) -> str:
 
 def report(folders: Sequence[Path], corpus: str, classes: Sequence[str]) -> str:
     """The whole report on the runs' folders."""
-    runs = [read_run(folder, corpus, classes) for folder in folders]
+    runs = [read_tested(folder, corpus, classes) for folder in folders]
     done = [run for run in runs if run.scores is not None]
     parts = [
-        f"{run.name}: not finished ({len(run.rows)} of {run.epochs} epochs), not counted."
+        f"{run.name}: not finished ({len(run.log.rows)} of {run.log.recipe.epochs} epochs), "
+        "not counted."
         for run in runs
         if run.scores is None
     ]

@@ -30,6 +30,7 @@ __all__ = [
     "reverberate",
     "room_response",
     "round_trip",
+    "self_noise",
 ]
 
 Samples = NDArray[np.float32]

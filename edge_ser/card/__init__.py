@@ -10,10 +10,11 @@ Reading a card needs the standard library alone.
 from __future__ import annotations
 
 from edge_ser.card.files import (
-    SIDECAR_SUFFIX,
     ModelFile,
     describe_foreign,
+    naming,
     read_model,
+    sidecar_path,
     write_model,
     write_sidecar,
 )
@@ -27,7 +28,6 @@ from edge_ser.card.model import (
 )
 
 __all__ = [
-    "SIDECAR_SUFFIX",
     "ConditionFigures",
     "GoldenFeatures",
     "Goldens",
@@ -37,7 +37,9 @@ __all__ = [
     "OutputSpec",
     "Provenance",
     "describe_foreign",
+    "naming",
     "read_model",
+    "sidecar_path",
     "write_model",
     "write_sidecar",
 ]

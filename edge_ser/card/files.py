@@ -24,13 +24,20 @@ from edge_ser.container import (
     wrap,
 )
 from edge_ser.container.foreign import Description, describe
-from edge_ser.errors import CardError, ModelDamagedError, ModelError, StorageError
+from edge_ser.errors import (
+    CardError,
+    ModelDamagedError,
+    ModelError,
+    ProviderError,
+    StorageError,
+)
 
 __all__ = [
-    "SIDECAR_SUFFIX",
     "ModelFile",
     "describe_foreign",
+    "naming",
     "read_model",
+    "sidecar_path",
     "write_model",
     "write_sidecar",
 ]
@@ -63,14 +70,14 @@ def read_model(path: str | Path) -> ModelFile:
     """
     path = Path(path)
     data = read_file(path)
-    with _naming(path):
+    with naming(path):
         found = unwrap(data)
         if found.document is not None:
             card = ModelCard.from_document(found.document)
             _check_canonical(found.document)
     if found.document is None:
         card = _sidecar(path, found)
-    with _naming(path):
+    with naming(path):
         payload_checked(card, hashlib.sha256(found.payload).hexdigest())
     return ModelFile(path, found.kind, found.payload, card)
 
@@ -108,7 +115,7 @@ def write_sidecar(model: str | Path, card: ModelCard) -> Path:
     """
     model = Path(model)
     data = read_file(model)
-    with _naming(model):
+    with naming(model):
         found = unwrap(data)
         if found.document is not None:
             raise ModelError("the file carries a card of its own; use write_model to replace it")
@@ -133,17 +140,17 @@ def describe_foreign(path: str | Path) -> Description:
     """
     path = Path(path)
     data = read_file(path)
-    with _naming(path):
+    with naming(path):
         return describe(unwrap(data).payload)
 
 
 def _sidecar(path: Path, found: Unwrapped) -> ModelCard:
     beside = sidecar_path(path)
     if not os.path.exists(beside):
-        with _naming(path):
+        with naming(path):
             raise CardError(f"the model has no card{_hint(found)}; write one to {beside.name}")
     document = read_file(beside, MAX_DOCUMENT_BYTES)
-    with _naming(beside):
+    with naming(beside):
         return ModelCard.from_document(document)
 
 
@@ -165,11 +172,11 @@ def _check_canonical(document: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Put the file's name in front of what is wrong with it."""
+def naming(path: Path) -> Iterator[None]:
+    """Put the file's name in front of what is wrong with it, or with whatever is to run it."""
     try:
         yield
-    except ModelError as error:
+    except (ModelError, ProviderError) as error:
         raise type(error)(f"{path}: {error}") from error
 
 

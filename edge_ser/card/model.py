@@ -74,7 +74,7 @@ class OutputSpec:
     embedding: str | None = None
     """Name of the output tensor with the embedding, if the graph has one."""
     temperature: float = 1.0
-    """Divides the logits, fitted on out-of-fold predictions; above 0, at most 1000."""
+    """Divides the logits, fitted on out-of-fold predictions; 0.001 to 1000."""
     ece: float | None = None
     """Expected calibration error after that, 0 to 1."""
     uncertain_below: float | None = None
@@ -96,7 +96,9 @@ class ConditionFigures:
     condition: str
     """`clean`, or a perturbation of `edge_ser.perturb`."""
     accuracy: float
+    """Share of right labels, 0 to 1."""
     uar: float
+    """Mean recall of the labels, 0 to 1."""
 
     def __post_init__(self) -> None:
         check_text("provenance.robustness.condition", self.condition)
@@ -113,7 +115,9 @@ class Provenance:
     protocol: str = ""
     """How training and test were kept apart."""
     metrics: Mapping[str, object] = field(default_factory=dict)
+    """Figures by name: `accuracy` and `uar` (0 to 1), over folds with `accuracy_std`, `uar_std`."""
     robustness: tuple[ConditionFigures, ...] = ()
+    """`clean` first, then the perturbations in the order of `edge_ser.perturb`."""
     licence: str = ""
     """SPDX expression."""
     intended_use: str = ""

@@ -20,7 +20,7 @@ from edge_ser.audio import (
     resample,
     set_level,
 )
-from edge_ser.card import ModelCard, ModelFile
+from edge_ser.card import ModelCard, ModelFile, naming
 from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segment, Stopwatch
 from edge_ser.errors import EdgeSerError, ModelError, UsageError
 from edge_ser.frontend import Frontend
@@ -47,12 +47,19 @@ class Classifier:
     """A model file ready to classify. Threads may share it; its runtime does one clip at a time."""
 
     def __init__(self, model: ModelFile, interpreter: Interpreter) -> None:
+        """Join a model file and what runs its payload; `load_model` does both.
+
+        Raises:
+            ModelError: the card does not fit the graph: outputs, labels or inputs, or it
+                recommends a gate that is out of range.
+        """
         self.card: ModelCard = model.card
         self.path = model.path
         self._interpreter = interpreter
         self._frontends = tuple(Frontend(spec) for spec in self.card.frontend)
-        self._output = _scores_output(self.card, interpreter)
-        self._gate = GateOptions.recommended(self.card.segmenting)
+        with naming(model.path):
+            self._output = _scores_output(self.card, interpreter)
+            self._gate = GateOptions.recommended(self.card.segmenting)
 
     @property
     def provider(self) -> str:
@@ -113,9 +120,10 @@ class Classifier:
         watch.lap("resample")
         features = [frontend(samples) for frontend in self._frontends]
         watch.lap("frontend")
-        raw = self._interpreter.run(features)[self._output]
-        watch.lap("model")
-        scores = self._calibrated(raw.reshape(-1).astype(np.float64))
+        with naming(self.path):
+            raw = self._interpreter.run(features)[self._output]
+            watch.lap("model")
+            scores = self._calibrated(raw.reshape(-1).astype(np.float64))
         watch.lap("post")
         return scores, gain
 
@@ -168,8 +176,7 @@ class Classifier:
     def _calibrated(self, raw: Scores) -> Scores:
         if not np.isfinite(raw).all():
             raise ModelError(
-                f"{self.path}: the graph gives NaN or infinite scores, expected finite ones: "
-                "export the model again"
+                "the graph gives NaN or infinite scores, expected finite ones: export it again"
             )
         temperature = self.card.output.temperature
         if self.card.output.kind == "logits":
@@ -223,13 +230,15 @@ def _opened(
 
 
 def _scores_output(card: ModelCard, interpreter: Interpreter) -> str:
-    """Name of the output that holds the scores; its size must be the number of labels."""
+    """Name of the output that holds the scores; the card must fit the graph in all that it says."""
     outputs = {tensor.name: tensor for tensor in interpreter.outputs}
     name = card.output.scores or next(iter(outputs))
-    if name not in outputs:
-        raise ModelError(
-            f"the card names output {name!r}, the graph has {', '.join(outputs)}: export it again"
-        )
+    for wanted in filter(None, (name, card.output.embedding)):
+        if wanted not in outputs:
+            raise ModelError(
+                f"the card names output {wanted!r}, the graph has {', '.join(outputs)}: "
+                "export it again"
+            )
     size = int(np.prod(outputs[name].shape))
     if size != len(card.labels):
         raise ModelError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_ser.card import read_model
+from edge_ser.card import naming, read_model
 from edge_ser.classifier.model import Classifier
 from edge_ser.errors import ModelError
 from edge_ser.runtime import open_model
@@ -37,4 +37,6 @@ def load_model(
             f"{model.path}: these weights were never trained, expected a trained model; "
             "its results would mean nothing (for latency work: allow_untrained, --allow-untrained)"
         )
-    return Classifier(model, open_model(model.payload, provider, threads))
+    with naming(model.path):
+        interpreter = open_model(model.payload, provider, threads)
+    return Classifier(model, interpreter)

@@ -31,7 +31,10 @@ class Prediction:
     label: str
     """The likeliest label, or `no_speech` where a long recording holds none."""
     scores: dict[str, float]
-    """Calibrated probability of every label, in the card's order; they add up to 1."""
+    """Calibrated probability of every label, in the card's order.
+
+    They add up to 1, or are all 0 for `no_speech`.
+    """
     uncertain: bool
     """The highest score is below the card's threshold."""
     seconds: float

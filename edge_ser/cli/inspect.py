@@ -86,18 +86,6 @@ def _section(title: str, values: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  {'':{width}}  {line}" for line in lines[1:])
 
 
-def _table_of(title: str, values: Mapping[str, Any]) -> Iterator[str]:
-    """A mapping of mappings as a table; any other as lines."""
-    if not values or not all(isinstance(row, Mapping) for row in values.values()):
-        yield from _section(title, values)
-        return
-    columns = list(dict.fromkeys(key for row in values.values() for key in row))
-    yield ""
-    yield title
-    rows = [[name, *(row.get(column, "") for column in columns)] for name, row in values.items()]
-    yield from (f"  {line}" for line in grid(["", *columns], rows, right=columns))
-
-
 def _robustness(rows: Sequence[ConditionFigures]) -> Iterator[str]:
     """Accuracy and UAR under each condition, in the order of the card."""
     if not rows:
@@ -135,7 +123,7 @@ def _readable(model: ModelFile) -> Iterator[str]:
     yield from _section("Recommended segmenting", document["segmenting"])
     yield from _section("Recommended deciding", document["deciding"])
     yield from _section("Trained on", {"data": known.data, "speakers": list(known.speakers)})
-    yield from _table_of(f"Measured ({known.protocol or 'protocol not given'})", known.metrics)
+    yield from _section("Measured", {"protocol": known.protocol, **known.metrics})
     yield from _robustness(known.robustness)
     use = {"intended": known.intended_use, "excluded": known.excluded_use}
     yield from _section("Use", use)
@@ -145,7 +133,7 @@ def _readable(model: ModelFile) -> Iterator[str]:
 
 def _foreign(path: Path) -> dict[str, Any]:
     """What a model without a card of ours says of itself, and what it lacks."""
-    from edge_ser.card import SIDECAR_SUFFIX, describe_foreign
+    from edge_ser.card import describe_foreign, sidecar_path
     from edge_ser.container import kind_of, read_file
 
     said = describe_foreign(path)
@@ -168,7 +156,7 @@ def _foreign(path: Path) -> dict[str, Any]:
         "labels": list(said.labels),
         "rate": said.rate,
         "missing": [name for name, lacks in missing.items() if lacks],
-        "sidecar": path.name + SIDECAR_SUFFIX,
+        "sidecar": sidecar_path(path).name,
     }
 
 
@@ -188,11 +176,10 @@ def _foreign_readable(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _has_no_card(path: Path) -> bool:
-    from edge_ser.card import SIDECAR_SUFFIX
+    from edge_ser.card import sidecar_path
     from edge_ser.container import read_file, unwrap
 
-    beside = path.with_name(path.name + SIDECAR_SUFFIX)
-    return unwrap(read_file(path)).document is None and not os.path.exists(beside)
+    return unwrap(read_file(path)).document is None and not os.path.exists(sidecar_path(path))
 
 
 @click.command("inspect")

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from edge_ser.corpora.folders import read_folders
 from edge_ser.corpora.iemocap import evaluations, read_iemocap
-from edge_ser.corpora.known import NAMED
+from edge_ser.corpora.known import (
+    NAMED,
+    read_emodb,
+    read_emovo,
+    read_ravdess,
+    read_speech_commands,
+)
 from edge_ser.corpora.manifest import read_manifest
 from edge_ser.corpora.utterances import Corpus, Utterance, audio_files
 from edge_ser.errors import DataError
@@ -16,7 +22,10 @@ from edge_ser.errors import DataError
 __all__ = ["READERS", "read_corpus"]
 
 READERS: Mapping[str, Callable[[Path], list[Utterance]]] = {
-    **{name: named.read for name, named in NAMED.items()},
+    "emodb": read_emodb,
+    "ravdess": read_ravdess,
+    "emovo": read_emovo,
+    "speech_commands": read_speech_commands,
     "iemocap": read_iemocap,
 }
 """Known corpora and what reads their folders."""

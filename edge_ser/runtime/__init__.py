@@ -26,7 +26,7 @@ MAX_THREADS = 256
 
 
 class Interpreter(Protocol):
-    """A model that is open in a runtime. Calls from several threads wait for one another."""
+    """A model that is open in a runtime. Several threads may call `run`, at once or by turns."""
 
     @property
     def provider(self) -> str:

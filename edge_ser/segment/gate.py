@@ -66,12 +66,12 @@ class GateOptions:
         for name, value in known.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise CardError(
-                    f"segmenting: {name} is {value!r}, expected a number; mend the card"
+                    f"segmenting: {name} is {value!r}, expected a number; correct the card"
                 )
         try:
             return cls(**{name: float(str(value)) for name, value in known.items()})
         except ConfigError as error:
-            raise CardError(f"segmenting: {error}; mend the card") from error
+            raise CardError(f"segmenting: {error}; correct the card") from error
 
 
 def _bounds(name: str) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.audio import fit
-from edge_ser.card import SIDECAR_SUFFIX, Goldens, ModelCard, read_model
+from edge_ser.card import Goldens, ModelCard, read_model, sidecar_path
 from edge_ser.classifier import Classifier
 from edge_ser.container import read_file, unwrap
 from edge_ser.errors import EdgeSerError, ModelError, ModelNotFoundError
@@ -101,7 +101,7 @@ def _card_holds(path: Path) -> bool:
     try:
         document = unwrap(read_file(path)).document
         if document is None:
-            document = read_file(path.with_name(path.name + SIDECAR_SUFFIX))
+            document = read_file(sidecar_path(path))
         ModelCard.from_document(document)
     except ModelError:
         return False

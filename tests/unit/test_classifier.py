@@ -17,9 +17,10 @@ from edge_ser.audio import Clip
 from edge_ser.card import InputSpec, ModelCard, ModelFile, OutputSpec, Provenance
 from edge_ser.classifier import NO_SPEECH, Classifier, opening
 from edge_ser.classifier.prediction import Prediction
-from edge_ser.errors import AudioError, CardError, ModelError, UsageError
+from edge_ser.errors import AudioError, CardError, ModelError, ProviderError, UsageError
 from edge_ser.frontend import FrontendSpec
 from edge_ser.runtime import Tensor
+from edge_ser.testing import write_tiny_model
 
 RATE = 16_000
 CLIP_SAMPLES = 16_000
@@ -213,15 +214,16 @@ def test_two_feature_blocks_reach_two_inputs_in_order() -> None:
 @pytest.mark.parametrize(
     ("fake", "changes", "message"),
     [
-        (Loudness(size=4), {}, "3 labels, output 'scores' has 4 values"),
-        (Loudness(blocks=2), {}, "1 feature blocks, the graph takes 2"),
-        (Loudness(), {"output": OutputSpec(scores="other")}, "names output 'other'"),
+        (Loudness(size=4), {}, "the card has 3 labels, output 'scores' has 4 values"),
+        (Loudness(blocks=2), {}, "the card has 1 feature blocks, the graph takes 2"),
+        (Loudness(), {"output": OutputSpec(scores="other")}, "the card names output 'other'"),
+        (Loudness(), {"output": OutputSpec(embedding="inner")}, "the card names output 'inner'"),
     ],
 )
 def test_a_card_that_does_not_fit_its_graph_is_refused(
     fake: Loudness, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(ModelError, match=rf"^loudness\.tflite: {message}"):
         classifier(fake, **changes)
 
 
@@ -263,6 +265,12 @@ def test_untrained_weights_are_refused_unless_asked_for(monkeypatch: pytest.Monk
     with pytest.raises(ModelError, match="never trained"):
         edge_ser.load_model("raw")
     assert edge_ser.load_model("raw", allow_untrained=True).card.name == "loudness"
+
+
+def test_what_a_runtime_refuses_is_named(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "tiny.onnx", {"calm": 0.9, "angry": 0.1}).path
+    with pytest.raises(ProviderError, match=rf"^{path}: provider 'none'"):
+        edge_ser.load_model(path, provider="none")
 
 
 @pytest.mark.parametrize("kind", ["probabilities", "logits"])

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from edge_ser.card import ModelCard, read_model
+from edge_ser.corpora import EMODB_LABELS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FREE_LICENCES = {"CC0-1.0", "CC-BY-4.0"}
@@ -118,6 +119,16 @@ def test_each_field_of_the_card_is_in_the_docs() -> None:
     rows = re.findall(r"^\| (`.+?`) \|", (CHECKOUT / "docs/model-file.md").read_text(), re.M)
     documented = {name.strip("` ") for row in rows for name in row.split(",")}
     assert documented == {field.name for field in dataclasses.fields(ModelCard)}
+
+
+def test_a_card_is_read_as_the_docs_say(tmp_path: Path) -> None:
+    page = (CHECKOUT / "docs/model-file.md").read_text()
+    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    shutil.copy(CHECKOUT / "models/plb-emodb.tflite", tmp_path / "model.tflite")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{[*EMODB_LABELS.values()]} 22050 CC0-1.0\n"
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
