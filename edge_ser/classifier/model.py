@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import (
     Clip,
+    RateConverter,
     Recording,
     as_clip,
     fit,
-    limit_bandwidth,
     open_recording,
-    resample,
     set_level,
 )
+from edge_ser.audio.clip import Samples
 from edge_ser.card import ModelCard, ModelFile, naming
 from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segment, Stopwatch
 from edge_ser.errors import EdgeSerError, ModelError, UsageError
@@ -103,29 +103,57 @@ class Classifier:
             except EdgeSerError as error:
                 yield Outcome(str(path), error=error)
 
+    def converter(self, rate: int) -> RateConverter:
+        """What brings audio of `rate` hertz to the model's rate and bandwidth, at once or streamed.
+
+        Raises:
+            AudioError: a rate is out of range.
+            DependencyError: soxr is needed and not installed.
+        """
+        wanted = self.card.input
+        return RateConverter(
+            rate, wanted.rate, wanted.source_bandwidth_hz, self.card.frontend[0].resampler
+        )
+
+    def predict(self, samples: Samples) -> Prediction:
+        """Classify a stretch of what `converter` gave, as one clip: padded or centre-cropped.
+
+        Args:
+            samples: mono float32 at the model's rate, shape (n,), n > 0.
+        """
+        watch = Stopwatch()
+        scores, gain = self._classify_samples(samples, watch)
+        return self._prediction(scores, len(samples) / self.card.input.rate, gain, watch)
+
     def scores(self, clip: Clip) -> Scores:
         """Calibrated scores of one clip, always centre-cropped, in the order of `card.labels`."""
         return self._classify_clip(clip, Stopwatch())[0]
 
     def _classify_clip(self, clip: Clip, watch: Stopwatch) -> tuple[Scores, float]:
         """The path of one clip: samples to calibrated scores and the gain that was applied (dB)."""
+        samples = self.converter(clip.rate).process(clip.samples, last=True)
+        watch.lap("resample")
+        return self._classify_samples(samples, watch)
+
+    def _classify_samples(self, samples: Samples, watch: Stopwatch) -> tuple[Scores, float]:
+        """The path from samples at the model's rate on."""
         wanted = self.card.input
-        if wanted.source_bandwidth_hz is not None:
-            clip = limit_bandwidth(clip, wanted.source_bandwidth_hz)
-        samples = resample(clip, wanted.rate, self.card.frontend[0].resampler).samples
         gain = 0.0
         if wanted.level_dbfs is not None:
             samples, gain = set_level(samples, wanted.level_dbfs)
         samples = fit(samples, wanted.clip_samples, wanted.pad_side)
-        watch.lap("resample")
         features = [frontend(samples) for frontend in self._frontends]
         watch.lap("frontend")
+        return self._classify_features(features, watch), gain
+
+    def _classify_features(self, features: Sequence[NDArray[Any]], watch: Stopwatch) -> Scores:
+        """The path from features on."""
         with naming(self.path):
             raw = self._interpreter.run(features)[self._output]
             watch.lap("model")
             scores = self._calibrated(raw.reshape(-1).astype(np.float64))
         watch.lap("post")
-        return scores, gain
+        return scores
 
     def _classify_long(self, recording: Recording, watch: Stopwatch) -> Prediction:
         """Cut by the speech gate, classify each piece, and weigh the pieces by their speech."""

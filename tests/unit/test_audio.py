@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import (
     Clip,
+    RateConverter,
     Resampler,
     active_level,
     as_clip,
     fit,
-    limit_bandwidth,
     resample,
     set_level,
 )
@@ -143,18 +143,33 @@ def test_without_soxr(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bandwidth_is_limited() -> None:
     rate = 48_000
     low, high = tone(3_000, rate, rate), tone(12_000, rate, rate)
-    limited = limit_bandwidth(Clip(low + high, rate), 8_000)
-    assert limited.rate == 16_000
+    limited = RateConverter(rate, 16_000, 8_000).process(low + high, last=True)
     inner = slice(500, -500)
     np.testing.assert_allclose(
-        limited.samples[inner], tone(3_000, 16_000, 16_000)[inner], rtol=0, atol=1e-4
+        limited[inner], tone(3_000, 16_000, 16_000)[inner], rtol=0, atol=1e-4
     )
 
 
-@pytest.mark.parametrize("rate", [8_000, 16_000])
-def test_less_bandwidth_is_left_alone(rate: int) -> None:
-    clip = Clip(noise(100), rate)
-    assert limit_bandwidth(clip, 8_000) is clip
+@pytest.mark.parametrize("bandwidth", [8_000, None])
+def test_what_needs_no_conversion_is_left_alone(bandwidth: float | None) -> None:
+    samples = noise(100)
+    assert RateConverter(16_000, 16_000, bandwidth).process(samples) is samples
+
+
+@pytest.mark.parametrize(
+    ("rate", "stages"), [(48_000, [16_000, 22_050]), (44_100, [16_000, 22_050]), (8_000, [22_050])]
+)
+def test_a_converted_stream_has_the_bits_of_the_whole(rate: int, stages: list[int]) -> None:
+    samples = noise(9_999)
+    whole = Clip(samples, rate)
+    for stage in stages:
+        whole = resample(whole, stage)
+    converter = RateConverter(rate, 22_050, 8_000)
+    converter.process(noise(777, seed=1))
+    converter.reset()
+    blocks = [converter.process(samples[start : start + 441]) for start in range(0, 9_999, 441)]
+    blocks.append(converter.process(samples[:0], last=True))
+    assert np.array_equal(np.concatenate(blocks), whole.samples)
 
 
 def test_the_level_of_steady_sounds_is_their_mean_square() -> None:
