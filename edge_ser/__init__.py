@@ -12,15 +12,19 @@ if TYPE_CHECKING:
     from edge_ser import errors
     from edge_ser.audio import Clip
     from edge_ser.classifier import Classifier, Prediction, load_model
+    from edge_ser.events import Event
+    from edge_ser.listening import listen
 
 __version__ = "0.1.0"
 
-__all__ = ["Classifier", "Clip", "Prediction", "errors", "load_model"]
+__all__ = ["Classifier", "Clip", "Event", "Prediction", "errors", "listen", "load_model"]
 
 _HOMES = {
     "Classifier": "edge_ser.classifier",
     "Clip": "edge_ser.audio",
+    "Event": "edge_ser.events",
     "Prediction": "edge_ser.classifier",
+    "listen": "edge_ser.listening",
     "load_model": "edge_ser.classifier",
 }
 

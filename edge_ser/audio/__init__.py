@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_ser.audio.clip import Clip, Recording, as_clip
-from edge_ser.audio.conditioning import active_level, fit, set_level
+from edge_ser.audio.conditioning import active_level, fit, level_gain, set_level
 from edge_ser.audio.files import AudioFile, open_recording, read_clip
 from edge_ser.audio.resampling import RateConverter, Resampler, resample
 
@@ -16,6 +16,7 @@ __all__ = [
     "active_level",
     "as_clip",
     "fit",
+    "level_gain",
     "open_recording",
     "read_clip",
     "resample",

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_ser.audio.clip import Samples
 
-__all__ = ["active_level", "fit", "set_level"]
+__all__ = ["active_level", "fit", "level_gain", "set_level"]
 
 LEVEL_FRAME = 512
 """Samples over which `active_level` averages: 23 ms at 22,050 Hz."""
@@ -24,11 +24,14 @@ def set_level(samples: Samples, target_dbfs: float) -> tuple[Samples, float]:
 
     Silence stays as it is, with gain 0. Nothing is clipped: peaks may exceed 1.
     """
+    gain_db = level_gain(samples, target_dbfs)
+    return (samples * np.float32(10 ** (gain_db / 20)) if gain_db else samples), gain_db
+
+
+def level_gain(samples: Samples, target_dbfs: float) -> float:
+    """Gain in dB that brings the active speech level to `target_dbfs`; 0 for silence."""
     level = active_level(samples)
-    if level == -math.inf:
-        return samples, 0.0
-    gain_db = target_dbfs - level
-    return samples * np.float32(10 ** (gain_db / 20)), gain_db
+    return 0.0 if level == -math.inf else target_dbfs - level
 
 
 def active_level(samples: Samples) -> float:

@@ -10,5 +10,14 @@ from __future__ import annotations
 from edge_ser.classifier.model import Classifier
 from edge_ser.classifier.opening import load_model
 from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segment
+from edge_ser.classifier.rolling import RollingClassifier
 
-__all__ = ["NO_SPEECH", "Classifier", "Outcome", "Prediction", "Segment", "load_model"]
+__all__ = [
+    "NO_SPEECH",
+    "Classifier",
+    "Outcome",
+    "Prediction",
+    "RollingClassifier",
+    "Segment",
+    "load_model",
+]

@@ -27,19 +27,19 @@ from edge_ser.frontend import Frontend
 from edge_ser.metrics import apply_temperature, softmax
 from edge_ser.runtime import Interpreter
 from edge_ser.segment import (
+    CROP_LIMIT,
     GateOptions,
+    SegmentOptions,
     frame_levels,
     frame_samples,
     speech_segments,
-    split_evenly,
+    split_pieces,
 )
 
 __all__ = ["Classifier"]
 
 Scores = NDArray[np.float64]
 
-CROP_LIMIT = 1.25
-"""Clips up to this many model lengths are centre-cropped as in training; longer ones are cut."""
 SCAN_SECONDS = 10
 
 
@@ -56,10 +56,11 @@ class Classifier:
         self.card: ModelCard = model.card
         self.path = model.path
         self._interpreter = interpreter
-        self._frontends = tuple(Frontend(spec) for spec in self.card.frontend)
+        self.frontends = tuple(Frontend(spec) for spec in self.card.frontend)
         with naming(model.path):
             self._output = _scores_output(self.card, interpreter)
             self._gate = GateOptions.recommended(self.card.segmenting)
+            self._overlap = SegmentOptions.recommended(self.card.segmenting).overlap
 
     @property
     def provider(self) -> str:
@@ -125,6 +126,20 @@ class Classifier:
         scores, gain = self._classify_samples(samples, watch)
         return self._prediction(scores, len(samples) / self.card.input.rate, gain, watch)
 
+    def predict_features(
+        self, features: Sequence[NDArray[Any]], seconds: float, gain_db: float, watch: Stopwatch
+    ) -> Prediction:
+        """Classify features that were computed elsewhere, one array a block of the card.
+
+        Args:
+            features: as `frontends` give them.
+            seconds: length of the audio that they were computed from.
+            gain_db: what was added to it.
+            watch: what they took is charged already.
+        """
+        scores = self._classify_features(features, watch)
+        return self._prediction(scores, seconds, gain_db, watch)
+
     def scores(self, clip: Clip) -> Scores:
         """Calibrated scores of one clip, always centre-cropped, in the order of `card.labels`."""
         return self._classify_clip(clip, Stopwatch())[0]
@@ -142,7 +157,7 @@ class Classifier:
         if wanted.level_dbfs is not None:
             samples, gain = set_level(samples, wanted.level_dbfs)
         samples = fit(samples, wanted.clip_samples, wanted.pad_side)
-        features = [frontend(samples) for frontend in self._frontends]
+        features = [frontend(samples) for frontend in self.frontends]
         watch.lap("frontend")
         return self._classify_features(features, watch), gain
 
@@ -177,7 +192,7 @@ class Classifier:
         return self._prediction(scores, seconds, gain, watch, segments)
 
     def _pieces(self, recording: Recording) -> list[tuple[int, int]]:
-        """(first sample, sample after the last) of the pieces to classify, none longer than a clip.
+        """(first sample, sample after the last) of the pieces to classify, as when listening.
 
         Only the levels are kept of what is scanned: 8 bytes for 10 ms.
         """
@@ -194,7 +209,7 @@ class Classifier:
         return [
             piece
             for first, last in speech_segments(levels, options)
-            for piece in split_evenly(first * frame, last * frame, longest)
+            for piece in split_pieces(first * frame, last * frame, longest, self._overlap)
         ]
 
     def _clip_length(self, rate: int) -> int:

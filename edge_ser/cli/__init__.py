@@ -26,6 +26,9 @@ PROGRAM = "edge-ser"
 
 COMMANDS = {
     "classify": "Name the emotion in recordings: files, folders or standard input.",
+    "listen": "Name the emotion in what a microphone hears, as it is spoken.",
+    "mics": "List the microphones, judge one, or record from it.",
+    "service": "Run listening as a system service: install, uninstall, status.",
     "models": "List the installed models with licence and measured accuracy.",
     "inspect": "Show what a model file says of itself: labels, input, training, limits.",
     "verify": "Check that a model file is whole and computes here what it computed at export.",
@@ -90,6 +93,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 Examples:
   edge-ser classify interview.wav
   edge-ser classify recordings/ --format jsonl -o emotions.jsonl
+  edge-ser listen --mic USB
   edge-ser models
   edge-ser doctor
 

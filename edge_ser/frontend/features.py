@@ -43,9 +43,9 @@ class Frontend:
         if spec.kind == "waveform":
             return
         taper = maths.window(spec.window, spec.win_length)
-        self._frame_length = spec.n_fft if spec.window_align == "centre" else spec.win_length
-        left = (self._frame_length - spec.win_length) // 2
-        padded = np.zeros(self._frame_length)
+        self.frame_length = spec.n_fft if spec.window_align == "centre" else spec.win_length
+        left = (self.frame_length - spec.win_length) // 2
+        padded = np.zeros(self.frame_length)
         padded[left : left + spec.win_length] = taper
         self._window = padded.astype(self._dtype)
         filters = maths.mel_filters(
@@ -79,20 +79,8 @@ class Frontend:
         _check_samples(samples)
         self.spec.shape(len(samples))
         if self.spec.kind == "waveform":
-            values = self._scaled(samples)
-        else:
-            mel, energy = self._bands(samples)
-            values = self.log(mel)
-            if self.spec.kind == "mfcc":
-                values = self.cepstra(values)
-                if self.spec.c0 == "log_energy":
-                    values[:, 0] = self._logarithm(energy)
-            if self.spec.layout == "time_last":
-                values = values.T
-        if self.spec.normalise == "zero_mean_unit_variance":
-            values = values.astype(np.float64)
-            values = (values - values.mean()) / np.sqrt(values.var() + 1e-7)
-        return np.ascontiguousarray(values, dtype=np.float32)
+            return self._normalised(self._scaled(samples))
+        return self.features(*self._bands(samples))
 
     def power(self, samples: Array) -> Array:
         """Power spectrogram |STFT|^2 of a clip, shape (frames, n_fft // 2 + 1)."""
@@ -121,16 +109,64 @@ class Frontend:
         coefficients: Array = log_mel.astype(np.float64) @ self._cosines
         return coefficients
 
+    def features(self, mel: Array, energy: Array) -> NDArray[np.float32]:
+        """What is left to do with a clip's band powers: logarithm, DCT, normalisation, layout.
+
+        Args:
+            mel: shape (frames, n_mels).
+            energy: total power of each frame, shape (frames,); used for `c0="log_energy"` alone.
+        """
+        values = self.log(mel)
+        if self.spec.kind == "mfcc":
+            values = self.cepstra(values)
+            if self.spec.c0 == "log_energy":
+                values[:, 0] = self._logarithm(energy)
+        return self._normalised(values.T if self.spec.layout == "time_last" else values)
+
+    def bands_of(self, samples: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Band powers and total powers of chosen frames of a clip, for `RollingFrontend`.
+
+        Args:
+            samples: as in a call.
+            rows: numbers of the frames to transform, each below `spec.frames(len(samples))`.
+
+        Returns:
+            Shapes (len(rows), n_mels) and (len(rows),). The last bits of a matrix product depend on
+            the number of its rows, so a frame may differ there from that of a call.
+
+        Raises:
+            AudioError: as a call does.
+        """
+        _check_samples(samples)
+        frames = self._frames(self._padded(samples))
+        mel, energy = self.silence(len(rows))
+        for first in range(0, len(rows), BLOCK_FRAMES):
+            block = slice(first, first + BLOCK_FRAMES)
+            self._fill(mel, energy, block, self._spectrum(frames[rows[block]]))
+        return mel, energy
+
     def _bands(self, samples: Array) -> tuple[Array, Array]:
         """Band powers and total power of each frame, without keeping the whole spectrogram."""
-        frames = self.spec.frames(len(samples))
-        mel = np.zeros((frames, self.spec.n_mels), dtype=self._dtype)
-        energy = np.zeros(frames, dtype=self._dtype)
+        mel, energy = self.silence(self.spec.frames(len(samples)))
         for rows, power in self._spectra(samples):
-            mel[rows] = self.mel(power)
-            if self.spec.c0 == "log_energy":
-                energy[rows] = power.sum(axis=1)
+            self._fill(mel, energy, rows, power)
         return mel, energy
+
+    def silence(self, frames: int) -> tuple[Array, Array]:
+        """Band powers and total powers of so many frames of nothing."""
+        return np.zeros((frames, self.spec.n_mels), self._dtype), np.zeros(frames, self._dtype)
+
+    def _fill(self, mel: Array, energy: Array, rows: slice, power: Array) -> None:
+        """Put the band powers and total powers of a block of frames into their rows."""
+        mel[rows] = self.mel(power)
+        if self.spec.c0 == "log_energy":
+            energy[rows] = power.sum(axis=1)
+
+    def _normalised(self, values: Array) -> NDArray[np.float32]:
+        if self.spec.normalise == "zero_mean_unit_variance":
+            values = values.astype(np.float64)
+            values = (values - values.mean()) / np.sqrt(values.var() + 1e-7)
+        return np.ascontiguousarray(values, dtype=np.float32)
 
     def _scaled(self, samples: Array) -> Array:
         return np.multiply(samples, self.spec.sample_scale, dtype=self._dtype)
@@ -141,7 +177,7 @@ class Frontend:
         frames = spec.frames(len(samples))
         if frames == 0:
             raise AudioError(
-                f"{len(samples)} samples are too few for one frame of {self._frame_length}: "
+                f"{len(samples)} samples are too few for one frame of {self.frame_length}: "
                 "give a longer clip, or pad it"
             )
         signal = self._scaled(samples)
@@ -149,8 +185,13 @@ class Frontend:
             signal[1:] -= self._dtype.type(spec.preemphasis) * signal[:-1].copy()
         if spec.centre:
             signal = np.pad(signal, spec.n_fft // 2, mode=spec.pad_mode)
-        missing = (frames - 1) * spec.hop_length + self._frame_length - len(signal)
+        missing = (frames - 1) * spec.hop_length + self.frame_length - len(signal)
         return np.pad(signal, (0, missing)) if missing > 0 else signal
+
+    def _frames(self, signal: Array) -> Array:
+        """Frames of a padded signal, as a view, shape (frames, frame length)."""
+        windows = np.lib.stride_tricks.sliding_window_view(signal, self.frame_length)
+        return windows[:: self.spec.hop_length]
 
     def _spectra(self, samples: Array) -> Iterator[tuple[slice, Array]]:
         """Power spectra of blocks of frames, each with its rows.
@@ -159,8 +200,8 @@ class Frontend:
         Whole blocks only, since a matrix product's last bits depend on the number of its rows.
         """
         signal = self._padded(samples)
-        hop, length = self.spec.hop_length, self._frame_length
-        frames = np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
+        hop, length = self.spec.hop_length, self.frame_length
+        frames = self._frames(signal)
         sounding = signal != 0
         first = int(sounding.argmax())
         last = len(signal) - int(sounding[::-1].argmax())

@@ -2,7 +2,32 @@
 
 from __future__ import annotations
 
-from edge_ser.segment.gate import GateOptions, frame_levels, frame_samples, speech_segments
-from edge_ser.segment.windows import split_evenly
+from edge_ser.segment.gate import frame_levels, speech_segments
+from edge_ser.segment.options import GateOptions, frame_samples
+from edge_ser.segment.pieces import Piece
+from edge_ser.segment.segmenter import Segmenter, SegmentOptions
+from edge_ser.segment.stream_gate import (
+    GATES,
+    Boundary,
+    EnergyGate,
+    SpeechGate,
+    make_gate,
+)
+from edge_ser.segment.windows import CROP_LIMIT, split_pieces
 
-__all__ = ["GateOptions", "frame_levels", "frame_samples", "speech_segments", "split_evenly"]
+__all__ = [
+    "CROP_LIMIT",
+    "GATES",
+    "Boundary",
+    "EnergyGate",
+    "GateOptions",
+    "Piece",
+    "SegmentOptions",
+    "Segmenter",
+    "SpeechGate",
+    "frame_levels",
+    "frame_samples",
+    "make_gate",
+    "speech_segments",
+    "split_pieces",
+]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from edge_ser.audio import Clip
-from edge_ser.events import Event
+if TYPE_CHECKING:
+    from edge_ser.audio import Clip
+    from edge_ser.events import Event
 
 __all__ = ["Sink"]
 
@@ -22,10 +23,11 @@ class Sink(Protocol):
         """It is given the clip with the event; others get None."""
 
     def write(self, event: Event, clip: Clip | None) -> None:
-        """Take one event.
+        """Take one event. After an error it is given the same event again, until it takes it.
 
         Raises:
             StorageError: it cannot be written now; it is kept and tried again.
+            BrokenPipeError: whoever read this has gone for good.
         """
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`Event`, what listening reports, and the decider that makes events of predictions."""
+"""`Event`, what listening reports, and `Status`, what it says of itself."""
 
 from __future__ import annotations
 

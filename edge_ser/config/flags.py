@@ -1,0 +1,61 @@
+"""Direct flags of `edge-ser listen`, each of which stands for one key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edge_ser.config.values import shown
+from edge_ser.errors import ConfigError
+
+__all__ = ["FLAGS", "overrides_from_flags"]
+
+FLAGS = {
+    "model": "model.name",
+    "provider": "model.provider",
+    "threads": "model.threads",
+    "allow_untrained": "model.allow_untrained",
+    "mic": "source.mic",
+    "input": "source.input",
+    "rate": "source.rate",
+    "channel": "source.channel",
+    "pace": "source.pace",
+    "mode": "segment.mode",
+    "gate": "segment.gate",
+    "window": "segment.window_s",
+    "hop": "segment.hop_s",
+    "partial": "segment.partial_s",
+    "output": "jsonl.path",
+    "save_clips": "clips.folder",
+    "heartbeat": "report.heartbeat_s",
+    "log_level": "report.log_level",
+}
+"""Name of a flag's parameter -> the key that it sets."""
+
+
+def overrides_from_flags(assignments: Iterable[str] = (), **flags: object) -> dict[str, str]:
+    """What the command line sets, as `load_config` takes it: "section.key" -> text.
+
+    assignments: of `--set`, such as `gate.enter_db=12`; the last of several for one key counts.
+    flags: by the names of `FLAGS`; None is a flag that was not given.
+
+    Raises:
+        ConfigError: an assignment without `=`, or for a key that a flag sets as well.
+
+    >>> overrides_from_flags(["gate.enter_db=12"], mic="USB", hop=0.5, mode=None)
+    {'gate.enter_db': '12', 'source.mic': 'USB', 'segment.hop_s': '0.5'}
+    """
+    overrides: dict[str, str] = {}
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {shown(assignment)}: expected section.key=value")
+        overrides[path.strip()] = text.strip()
+    for flag, value in flags.items():
+        path = FLAGS[flag]
+        if value is None:
+            continue
+        if path in overrides:
+            name = flag.replace("_", "-")
+            raise ConfigError(f"--set {path} and --{name} are both given: leave one out")
+        overrides[path] = str(value)
+    return overrides

@@ -1,0 +1,56 @@
+"""Options that belong to no room below: which model, and what is told of its work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from edge_ser.errors import ConfigError
+
+__all__ = ["Level", "ModelOptions", "ReportOptions"]
+
+Level = Literal["debug", "info", "warning", "error"]
+
+MAX_THREADS = 1024
+HEARTBEAT_S = (1.0, 86_400.0)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model, and what computes it."""
+
+    name: str | None = None
+    """Installed model (see `edge-ser models`), or a .tflite or .onnx file; plb-emodb without."""
+    provider: str = "cpu"
+    """What computes: cpu, cuda, tensorrt. Used, or an error: never replaced silently."""
+    threads: int = 1
+    """Processor threads of the runtime; one is fastest for small models."""
+    allow_untrained: bool = False
+    """Also take a model whose card says untrained (its answers mean nothing)."""
+
+    def __post_init__(self) -> None:
+        if not self.provider:
+            raise ConfigError("model: provider is empty, expected cpu, cuda or tensorrt")
+        if not 1 <= self.threads <= MAX_THREADS:
+            raise ConfigError(f"model: threads is {self.threads}, expected 1 to {MAX_THREADS}")
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What listening says of itself, on standard error."""
+
+    log_level: Level = "info"
+    """Least weight of the messages: debug, info, warning or error."""
+    heartbeat_s: float | None = None
+    """Seconds between lines that say that all is well, 1 to 86400; none without."""
+
+    def __post_init__(self) -> None:
+        if self.log_level not in get_args(Level):
+            raise ConfigError(
+                f"report: log_level is {self.log_level!r}, expected {', '.join(get_args(Level))}"
+            )
+        low, high = HEARTBEAT_S
+        if self.heartbeat_s is not None and not low <= self.heartbeat_s <= high:
+            raise ConfigError(
+                f"report: heartbeat_s is {self.heartbeat_s}, expected {low:g} to {high:g}, or none"
+            )

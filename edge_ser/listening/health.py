@@ -1,0 +1,101 @@
+"""Health: is audio coming in, is it being classified, and what is the matter if not."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+
+from edge_ser.events import State
+from edge_ser.listening.clock import Clock
+
+__all__ = ["Health"]
+
+LOG = logging.getLogger("edge_ser.listening")
+
+REPEAT_S = 60.0
+"""A fault that goes on is logged once a minute at most."""
+STALE_S = 60.0
+"""A part that has not shown life for so long is taken to hang."""
+
+
+class Health:
+    """What each part of a listener last said of itself. Any thread may call."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._beats: dict[str, float] = {}
+        self._working: dict[str, float] = {}
+        self._troubles: dict[str, str] = {}
+        self._faults: Counter[str] = Counter()
+        self._logged: dict[str, tuple[float, int]] = {}
+        self._phase: State = "starting"
+
+    def enter(self, phase: State) -> None:
+        """Go on to the next phase: starting, warming, listening; failed is the last."""
+        with self._lock:
+            if self._phase != "failed":
+                self._phase = phase
+
+    def beat(self, part: str) -> None:
+        """`part` is alive: audio came in, or somebody is at work to get it back."""
+        with self._lock:
+            self._beats[part] = self._clock.monotonic()
+
+    def begin(self, part: str) -> None:
+        """`part` has begun something that must end."""
+        with self._lock:
+            self._working[part] = self._clock.monotonic()
+
+    def end(self, part: str) -> None:
+        """`part` has ended it."""
+        with self._lock:
+            self._working.pop(part, None)
+
+    def trouble(self, part: str, cause: str | None) -> None:
+        """`part` cannot do its work because of `cause`; None: it can again."""
+        with self._lock:
+            before = self._troubles.pop(part, None)
+            if cause is not None:
+                self._troubles[part] = cause
+        if before is not None and cause is None:
+            LOG.info("%s: recovered", part)
+
+    def fault(self, cause: str, message: str) -> None:
+        """Count a fault, and log it: at once the first time, then at most once a minute."""
+        now = self._clock.monotonic()
+        with self._lock:
+            self._faults[cause] += 1
+            count = self._faults[cause]
+            last, known = self._logged.get(cause, (-REPEAT_S, 0))
+            if now - last < REPEAT_S:
+                return
+            self._logged[cause] = (now, count)
+        more = f" ({count - known} times since last said)" if count - known > 1 else ""
+        LOG.warning("%s%s", message, more)
+
+    @property
+    def state(self) -> State:
+        """The phase, or degraded where a part is in trouble."""
+        with self._lock:
+            return "degraded" if self._troubles and self._phase == "listening" else self._phase
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """What each part in trouble says, the newest last."""
+        with self._lock:
+            return tuple(f"{part}: {cause}" for part, cause in self._troubles.items())
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """How often each kind of fault was met."""
+        with self._lock:
+            return dict(self._faults)
+
+    def alive(self) -> bool:
+        """Audio advances, or is being recovered, and no inference hangs: feed the watchdog."""
+        now = self._clock.monotonic()
+        with self._lock:
+            beats, begun = list(self._beats.values()), list(self._working.values())
+            return self._phase != "failed" and all(now - at < STALE_S for at in beats + begun)

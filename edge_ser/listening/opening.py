@@ -1,0 +1,79 @@
+"""`listen`: a model and a source by name become a `Listener`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_ser.classifier import Classifier, load_model
+from edge_ser.errors import UsageError
+from edge_ser.events import DecideOptions
+from edge_ser.listening.clock import Clock, StreamClock, SystemClock
+from edge_ser.listening.files import FileSource
+from edge_ser.listening.listener import Listener
+from edge_ser.listening.microphone import Microphone
+from edge_ser.listening.options import SourceOptions
+from edge_ser.listening.pcm import PcmSource, is_pipe
+from edge_ser.listening.pipeline import Listening
+from edge_ser.listening.source import Source
+from edge_ser.segment import GateOptions, SegmentOptions
+
+__all__ = ["listen", "make_clock", "make_source"]
+
+
+def listen(
+    model: str | Path | Classifier | None = None,
+    mic: str | None = None,
+    *,
+    source: SourceOptions | Source | None = None,
+    gate: GateOptions | None = None,
+    segment: SegmentOptions | None = None,
+    decide: DecideOptions | None = None,
+) -> Listener:
+    """Listen with a model: `for event in listen("plb"): print(event.label)`.
+
+    Args:
+        model: a `Classifier`, or the name or path of a model; the default model without.
+        mic: name or stable id of a microphone, as `edge-ser mics` lists them; the system's
+            default without.
+        source: where else audio comes from: options (a file, standard input, a rate), or a
+            `Source` of your own.
+        gate: when speech begins and ends; as the model's card recommends, without.
+        segment: utterances or windows; likewise.
+        decide: smoothing, thresholds, refractory time; likewise.
+
+    Raises:
+        ModelError: the model cannot be opened.
+        ConfigError: an option is out of range, or does not fit the model.
+        UsageError: both a microphone and another source.
+    """
+    if mic is not None and source is not None:
+        raise UsageError(f"mic {mic!r} and another source are both given: choose one")
+    if source is None:
+        source = SourceOptions(mic=mic)
+    options = source if isinstance(source, SourceOptions) else SourceOptions()
+    clock = make_clock(options)
+    opened = make_source(source, clock) if isinstance(source, SourceOptions) else source
+    classifier = model if isinstance(model, Classifier) else load_model(model)
+    return Listener(classifier, opened, Listening(gate, segment, decide), options, clock)
+
+
+def make_clock(options: SourceOptions) -> Clock:
+    """The machine's clock, or for a file that is read fast one that the file drives."""
+    return StreamClock() if options.input is not None and options.pace == "fast" else SystemClock()
+
+
+def make_source(options: SourceOptions, clock: Clock) -> Source:
+    """The source that options describe; not open yet."""
+    if options.input is None:
+        return Microphone(options, clock)
+    if options.input == "-" or is_pipe(options.input):
+        return PcmSource(
+            options.input,
+            options.rate,
+            options.channels,
+            options.sample_format,
+            clock,
+            options.channel,
+            options.block_ms,
+        )
+    return FileSource(options.input, clock, options.pace, options.block_ms)

@@ -1,0 +1,85 @@
+"""`Pipeline`: a model with how its stream is cut and its predictions are decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_ser.audio import active_level
+from edge_ser.classifier import Classifier, RollingClassifier
+from edge_ser.events import DecideOptions, Decider, Decision
+from edge_ser.segment import GateOptions, Piece, Segmenter, SegmentOptions, make_gate
+
+__all__ = ["Listening", "Pipeline", "level_of"]
+
+
+@dataclass(frozen=True)
+class Listening:
+    """How to listen with a model; what is None is taken from its card."""
+
+    gate: GateOptions | None = None
+    segment: SegmentOptions | None = None
+    decide: DecideOptions | None = None
+
+
+class Pipeline:
+    """What is done with the pieces of a stream. Serves one thread at a time."""
+
+    def __init__(self, model: Classifier, options: Listening | None = None) -> None:
+        options = options or Listening()
+        card = model.card
+        self.model = model
+        self.rate = card.input.rate
+        self.gate = options.gate or GateOptions.recommended(card.segmenting)
+        self.segment = options.segment or SegmentOptions.recommended(card.segmenting)
+        decide = options.decide or DecideOptions.recommended(card.deciding)
+        self.decider = Decider(card.labels, decide, card.output.uncertain_below)
+        self.reports_silence = decide.no_speech_after_s is not None
+        self._rolling: RollingClassifier | None = None
+
+    def segmenter(self) -> Segmenter:
+        """A new segmenter for a stream at the model's rate."""
+        return Segmenter(
+            make_gate(self.segment.gate, self.rate, self.gate),
+            self.segment,
+            self.rate,
+            self.model.card.input.clip_samples,
+            self.model.card.frontend[0].hop_length,
+        )
+
+    def cuts_like(self, other: Pipeline) -> bool:
+        """A stream that is being cut for `other` may go on as it is."""
+        mine, theirs = self.model.card, other.model.card
+        return (
+            (self.gate, self.segment) == (other.gate, other.segment)
+            and mine.input == theirs.input
+            and mine.frontend == theirs.frontend
+        )
+
+    def decide(self, piece: Piece) -> Decision | None:
+        """Classify a piece, and decide whether that is worth an event."""
+        if piece.kind == "window":
+            self._rolling = self._rolling or RollingClassifier(self.model, len(piece.samples))
+            prediction = self._rolling(piece.samples, piece.start, piece.run)
+        else:
+            prediction = self.model.predict(piece.samples)
+        return self.decider.decide(
+            piece.kind,
+            np.array(list(prediction.scores.values())),
+            piece.start / self.rate,
+            piece.end / self.rate,
+            piece.utterance,
+            piece.cut,
+        )
+
+    def warm_up(self) -> None:
+        """Classify a test signal, so that the first event is not the slow one."""
+        from edge_ser.signals import as_float, test_signal
+
+        self.model.predict(as_float(test_signal(self.model.card.input.clip_samples, self.rate)))
+
+
+def level_of(piece: Piece) -> float:
+    """Active speech level of a piece, in dB re full scale; -120 for silence."""
+    return max(-120.0, active_level(piece.samples))
