@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,11 +29,9 @@ from edge_ser.metrics import apply_temperature, softmax
 from edge_ser.runtime import Interpreter
 from edge_ser.segment import (
     CROP_LIMIT,
+    EnergyGate,
     GateOptions,
     SegmentOptions,
-    frame_levels,
-    frame_samples,
-    speech_segments,
     split_pieces,
 )
 
@@ -194,22 +193,24 @@ class Classifier:
     def _pieces(self, recording: Recording) -> list[tuple[int, int]]:
         """(first sample, sample after the last) of the pieces to classify, as when listening.
 
-        Only the levels are kept of what is scanned: 8 bytes for 10 ms.
+        The recording is read twice, a block at a time: here nothing of it is kept.
         """
-        options = self._gate
-        frame = frame_samples(recording.rate, options)
-        block = frame * max(1, SCAN_SECONDS * recording.rate // frame)
-        levels = np.concatenate(
-            [
-                frame_levels(recording.read(start, min(block, recording.length - start)), frame)
-                for start in range(0, recording.length, block)
-            ]
-        )
+        gate = EnergyGate(recording.rate, self._gate)
+        block = SCAN_SECONDS * recording.rate
+        found = [
+            boundary
+            for start in range(0, recording.length, block)
+            for boundary in gate.process(
+                recording.read(start, min(block, recording.length - start))
+            )
+        ]
+        found += gate.finish()
         longest = self._clip_length(recording.rate)
         return [
             piece
-            for first, last in speech_segments(levels, options)
-            for piece in split_pieces(first * frame, last * frame, longest, self._overlap)
+            for opening, closing in pairwise(found)
+            if opening.opens
+            for piece in split_pieces(opening.position, closing.position, longest, self._overlap)
         ]
 
     def _clip_length(self, rate: int) -> int:

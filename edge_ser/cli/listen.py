@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import signal
 import sys
@@ -14,7 +16,7 @@ import click
 
 from edge_ser.cli.options import complete_model, debug_option, open_classifier, use_threads
 from edge_ser.config import Config, as_toml, load_config, overrides_from_flags
-from edge_ser.errors import ExitCode
+from edge_ser.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from edge_ser.audio import Clip
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from edge_ser.events import Event, Status
     from edge_ser.listening import Attendant, Listener, Listening
     from edge_ser.sinks import SinkRunner
+
+LOG = logging.getLogger("edge_ser.cli")
 
 
 @click.command("listen")
@@ -58,15 +62,18 @@ if TYPE_CHECKING:
 @click.option("--gate", type=click.Choice(["energy", "silero"]), help="What finds speech.")
 @click.option(
     "--format",
-    "format_",
+    "format",
     type=click.Choice(["table", "jsonl"]),
-    default="table",
-    show_default=True,
     help="For people (a live view on a terminal, else lines), or JSON, one event a line.",
 )
 @click.option("--output", "-o", metavar="FILE", help="Also append events to FILE as JSON lines.")
 @click.option("--save-clips", metavar="DIR", help="Store what was classified. Off: nothing is.")
 @click.option("--heartbeat", type=float, metavar="S", help="A line that all is well, every S s.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Least weight of messages on standard error. [default: info]",
+)
 @click.option("--config", metavar="FILE", help="TOML file; --print-config shows what can be set.")
 @click.option("--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any of it.")
 @click.option("--print-config", is_flag=True, help="Print the configuration with its origins.")
@@ -81,7 +88,6 @@ if TYPE_CHECKING:
 def command(
     config: str | None,
     assignments: tuple[str, ...],
-    format_: str,
     print_config: bool,
     **flags: Any,
 ) -> None:
@@ -113,15 +119,12 @@ def command(
     if print_config:
         click.echo(as_toml(given, _open(given).card), nl=False)
         return
-    _listen(given, read, format_)
+    _listen(given, read)
 
 
-def _listen(config: Config, read: Callable[[], Config], format_: str) -> None:
-    from edge_ser.cli.logs import log_to_stderr
-
-    live = format_ == "table" and sys.stdout.isatty()
-    # What a person sees live need not scroll through it too.
-    log_to_stderr("error" if live and sys.stderr.isatty() else config.report.log_level)
+def _listen(config: Config, read: Callable[[], Config]) -> None:
+    live = config.report.format == "table" and _shows_pictures()
+    _set_up_log(config, live)
     model = _open(config)
 
     from edge_ser.listening import Attendant, Listener, SystemClock, make_clock, make_source
@@ -130,7 +133,7 @@ def _listen(config: Config, read: Callable[[], Config], format_: str) -> None:
     clock = make_clock(config.source)
     source = make_source(config.source, clock)
     attendant: Attendant
-    sinks = _sinks(config, format_, live, lambda: attendant.status())
+    sinks = _sinks(config, live, lambda: attendant.status())
     listener = Listener(
         model,
         source,
@@ -147,11 +150,35 @@ def _listen(config: Config, read: Callable[[], Config], format_: str) -> None:
         again = read()
         replacement = _open(again)
         listener.replace(replacement, _options(again, replacement))
+        _set_up_log(again, live)
+        _say_what_waits(config, again)
 
     with _signals(attendant, listener) as interrupted:
         attendant.run(reload)
     if interrupted:
         click.get_current_context().exit(ExitCode.INTERRUPTED)
+
+
+def _shows_pictures() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+
+
+def _set_up_log(config: Config, live: bool) -> None:
+    """Begin to log; what a person sees live need not scroll through the picture too."""
+    from edge_ser.cli.logs import log_to_stderr
+
+    log_to_stderr("error" if live and sys.stderr.isatty() else config.report.log_level)
+
+
+def _say_what_waits(before: Config, after: Config) -> None:
+    """Name what a reload does not change: where audio comes from and where events go."""
+    waiting = [
+        f"[{name}]"
+        for name in ("source", "jsonl", "clips")
+        if getattr(before, name) != getattr(after, name)
+    ]
+    if waiting:
+        LOG.warning("%s: taken up at the next start", ", ".join(waiting))
 
 
 def _open(config: Config) -> Classifier:
@@ -165,17 +192,19 @@ def _options(config: Config, model: Classifier) -> Listening:
     return Listening(*config.for_card(model.card))
 
 
-def _sinks(
-    config: Config, format_: str, live: bool, status: Callable[[], Status]
-) -> list[SinkRunner]:
+def _sinks(config: Config, live: bool, status: Callable[[], Status]) -> list[SinkRunner]:
     """Where events go: standard output, and what the configuration names."""
     from edge_ser.sinks import JsonLines, JsonLinesFile, LiveView, PlainLines, SaveClips, SinkRunner
 
+    if config.jsonl.path == "-":
+        raise UsageError("-o -: events go to standard output anyway: choose --format jsonl")
     sinks: list[Any] = []
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a label in another script is not lost
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     if live:
         view = LiveView(sys.stdout, status)
         sinks.append(view)
-    elif format_ == "jsonl":
+    elif config.report.format == "jsonl":
         sinks.append(JsonLines(sys.stdout))
     else:
         sinks.append(PlainLines(sys.stdout))

@@ -7,9 +7,12 @@ from typing import Literal, get_args
 
 from edge_ser.errors import ConfigError
 
-__all__ = ["Level", "ModelOptions", "ReportOptions"]
+__all__ = ["ModelOptions", "ReportOptions"]
 
+Format = Literal["table", "jsonl"]
 Level = Literal["debug", "info", "warning", "error"]
+
+CHOICES = {"format": get_args(Format), "log_level": get_args(Level)}
 
 MAX_THREADS = 1024
 HEARTBEAT_S = (1.0, 86_400.0)
@@ -37,20 +40,23 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What listening says of itself, on standard error."""
+    """What is written of the work: events to standard output, messages to standard error."""
 
+    format: Format = "table"
+    """Of events. table: a live view on a terminal, lines to read elsewhere; jsonl: one JSON object
+    a line."""
     log_level: Level = "info"
     """Least weight of the messages: debug, info, warning or error."""
     heartbeat_s: float | None = None
-    """Seconds between lines that say that all is well, 1 to 86400; none without."""
+    """Seconds between messages that say how it goes; none without."""
 
     def __post_init__(self) -> None:
-        if self.log_level not in get_args(Level):
-            raise ConfigError(
-                f"report: log_level is {self.log_level!r}, expected {', '.join(get_args(Level))}"
-            )
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise ConfigError(f"report: {name} is {value!r}, expected {' or '.join(choices)}")
         low, high = HEARTBEAT_S
         if self.heartbeat_s is not None and not low <= self.heartbeat_s <= high:
             raise ConfigError(
-                f"report: heartbeat_s is {self.heartbeat_s}, expected {low:g} to {high:g}, or none"
+                f"report: heartbeat_s is {self.heartbeat_s}, expected {low:g} to {high:g}"
             )

@@ -161,14 +161,17 @@ def _variables() -> dict[str, Key]:
 
 
 def _refuse_misspelt(rest: str, known: Mapping[str, Key]) -> None:
-    section = rest.partition("_")[0].lower()
-    ours = [name for name in known if known[name].section == section]
-    near = get_close_matches(rest, ours, n=1) or get_close_matches(rest, known, n=1, cutoff=ALIKE)
-    if near:
-        raise ConfigError(f"{PREFIX}{rest}: unknown: did you mean {PREFIX}{near[0]}?")
-    if ours:
-        names = ", ".join(known[name].name.upper() for name in ours)
-        raise ConfigError(f"{PREFIX}{rest}: unknown: after {PREFIX}{section.upper()}_ go {names}")
+    section, _, name = rest.partition("_")
+    if section.lower() not in SECTIONS:
+        if near := get_close_matches(rest, known, n=1, cutoff=ALIKE):
+            raise ConfigError(f"{PREFIX}{rest}: unknown: did you mean {PREFIX}{near[0]}?")
+        return
+    names = [key.upper() for key in option_kinds(section.lower())]
+    if near := get_close_matches(name, names, n=1):
+        raise ConfigError(f"{PREFIX}{rest}: unknown: did you mean {PREFIX}{section}_{near[0]}?")
+    raise ConfigError(
+        f"{PREFIX}{rest}: unknown: after {PREFIX}{section}_ comes {' or '.join(names)}"
+    )
 
 
 def _on_the_command_line(overrides: Mapping[str, str]) -> Iterator[Given]:

@@ -1,4 +1,4 @@
-"""`attend`: what the main thread does while a listener runs: watchdog, status, heartbeat, reload."""
+"""`Attendant`: what the main thread does beside a listener: watchdog, status, heartbeat, reload."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Attendant:
         self._clock = clock
         self._heartbeat_s = heartbeat_s
         self._stop_asked: float | None = None
-        self._said = ""
+        self._said: tuple[str, ...] = ()
 
     def stop(self) -> None:
         """Ask the listener to end; safe within a signal handler."""
@@ -98,13 +98,14 @@ class Attendant:
                 self.stop()
 
     def _tell(self) -> None:
-        """The state goes to the service manager and the log when it changes, not each time."""
+        """State and causes go to the service manager, and the state to the log, as they change."""
         status = self._listener.status()
-        said = ", ".join([status.state, *status.causes])
+        said = (status.state, *status.causes)
+        if said[:1] != self._said[:1]:
+            LOG.info("%s", status.state)
         if said != self._said:
-            self._said = said
-            self._notifier.status(said)
-            LOG.info("%s", said)
+            self._notifier.status(", ".join(said))
+        self._said = said
 
     def _feed(self) -> None:
         if self._listener.health.alive():

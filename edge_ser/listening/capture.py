@@ -66,8 +66,8 @@ class Capture:
             stopping: ends the iteration within `TICK_S`, that of a wait included.
             report: called with a cause and one line at every fault, every failed attempt to mend
                 it and every recovery. Causes: absent (does not open), unplugged (breaks off),
-                stall, suspend, error (raises what it should not), recovered. Samples that a source
-                lost while it went on are told by `Block.lost` alone.
+                stall, suspend, error (raises what it should not), recovered; and what a source that
+                goes on gives as the cause of samples it lost. `state` is up to date when called.
             options: `stall_s` is used.
             beat: called several times a second, unless a call of the source hangs.
         """
@@ -96,7 +96,7 @@ class Capture:
                 try:
                     yield from self._session()
                 except FaultError as fault:
-                    self._fault = fault
+                    self._fault = self._fault or fault  # what began it is the cause of the gap
                     self.state = f"waiting: {fault}"
                     self._report(fault.cause, str(fault))
                     self._close()
@@ -170,6 +170,10 @@ class Capture:
         self.state = "capturing"
         name = self._source.name
         if fault is None:
+            if block.lost:
+                cause = block.cause or "overflow"
+                shown = f"{block.lost / block.rate:.3f} s of audio lost ({cause})"
+                self._report(cause, f"{name}: {shown}")
             return block
         if before_s is None:
             self._report(RECOVERED, f"{name}: audio")

@@ -129,11 +129,12 @@ def find_input(wanted: str | None, devices: Sequence[InputDevice]) -> InputDevic
         AudioError: there is none, or it could be several; the message lists the ids to choose from.
         UsageError: a number, which means another device after the next reboot.
     """
+    if wanted is not None:
+        _refuse_number(wanted, devices)
     if not devices:
         raise AudioError(f"there is no microphone: {why_none()}")
     if wanted is None:
         return _default(devices)
-    _refuse_number(wanted, devices)
     named = HARDWARE.sub("", wanted).strip()
     text = _plain(wanted)
     ways = (

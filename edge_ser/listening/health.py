@@ -79,7 +79,7 @@ class Health:
     def state(self) -> State:
         """The phase, or degraded where a part is in trouble."""
         with self._lock:
-            return "degraded" if self._troubles and self._phase == "listening" else self._phase
+            return "degraded" if self._troubles and self._phase != "failed" else self._phase
 
     @property
     def causes(self) -> tuple[str, ...]:

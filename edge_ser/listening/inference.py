@@ -27,7 +27,7 @@ class Job:
     """A piece, or a moment of silence, on its way to the model."""
 
     piece: Piece | None
-    """None: nobody speaks at `end_s`."""
+    """None: nobody speaks at `end_s`, or nothing was heard until then."""
     pipeline: Pipeline
     end_s: float
     """Seconds of the stream at its last sample."""
@@ -39,6 +39,8 @@ class Job:
     """Seconds of `time.perf_counter` at which it was cut."""
     dropped: int
     """Samples lost until then."""
+    run: int
+    """Number of the unbroken stretch of the stream that it lies in."""
     source: str
 
 
@@ -60,6 +62,7 @@ class Inference:
         self._jobs = jobs
         self._health = health
         self._subscribers = subscribers
+        self._run = 0
         self.events = 0
         """Events made."""
         self.latency_ms = 0.0
@@ -78,6 +81,9 @@ class Inference:
 
     def _handle(self, job: Job) -> None:
         pipeline = job.pipeline
+        if job.run != self._run:  # nobody knows what was said in the gap
+            self._run = job.run
+            pipeline.decider.silence(job.end_s, speaking=True)
         if job.piece is None:
             decision = pipeline.decider.silence(job.end_s, speaking=False)
             samples = np.zeros(0, dtype=np.float32)

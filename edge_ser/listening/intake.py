@@ -124,6 +124,7 @@ class Intake:
             age_s=age_s,
             cut_at=time.perf_counter(),
             dropped=self.front.dropped,
+            run=self.front.segmenter.run if piece is None else piece.run,
             source=self._source.name,
         )
 

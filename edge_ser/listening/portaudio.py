@@ -18,7 +18,7 @@ __all__ = ["PortAudio", "portaudio"]
 
 log = logging.getLogger("edge_ser.listening")
 
-OPEN_S = 10.0
+OPEN_S = 5.0
 """Seconds for looking for devices or opening one; PortAudio itself waits 1 s for a busy one."""
 CLOSE_S = 2.0
 

@@ -73,7 +73,7 @@ class Ring:
     def get(self, timeout: float) -> Taken | None:
         """The oldest block; None where none came within `timeout` seconds, or will ever come."""
         try:
-            held = self._queue.get(timeout=max(0.0, timeout))
+            held = self._queue.get(timeout=0.0 if self._ended else max(0.0, timeout))
         except Empty:
             return None
         if held is None:

@@ -10,7 +10,7 @@ from edge_ser.audio.clip import Samples
 __all__ = ["Block", "Source", "SourceEnded"]
 
 
-class SourceEnded(Exception):
+class SourceEnded(Exception):  # noqa: N818  # how a source ends, and no error
     """A source has given its last block: a file at its end, a writer that closed its pipe."""
 
 

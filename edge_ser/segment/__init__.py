@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edge_ser.segment.gate import frame_levels, speech_segments
+from edge_ser.segment.gate import speech_segments
+from edge_ser.segment.levels import frame_levels
 from edge_ser.segment.options import GateOptions, frame_samples
 from edge_ser.segment.pieces import Piece
 from edge_ser.segment.segmenter import Segmenter, SegmentOptions

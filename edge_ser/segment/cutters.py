@@ -38,8 +38,8 @@ class Cutter(Protocol):
         """The gate closed: the utterance ended at `end`. What is left of it."""
 
     def oldest(self, position: int, opening: int) -> int:
-        """The first sample that may be needed at or after `position`, if none opens before
-        `opening`."""
+        """The first sample that may be needed after `position`: no utterance begins before
+        `opening`, nor before the end of the last one."""
 
 
 class UtteranceCutter:
@@ -97,7 +97,7 @@ class UtteranceCutter:
 
     def oldest(self, position: int, opening: int) -> int:
         """As `Cutter` says."""
-        return opening if self._rest is None else min(opening, self._rest)
+        return opening if self._rest is None else self._rest
 
 
 class WindowCutter:

@@ -1,114 +1,139 @@
-"""The gate's decisions: frame levels go in, openings and closings come out. Kept by frame."""
+"""The energy gate's decisions: levels of frames go in, openings and closings come out."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
-from typing import NamedTuple
+import math
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.segment.levels import SILENCE_DB
 from edge_ser.segment.options import GateOptions
+from edge_ser.segment.utterances import Turn, Utterances
 
-__all__ = ["Decisions", "Turn"]
+__all__ = ["Decisions"]
 
+Levels = NDArray[np.float64]
 
-class Turn(NamedTuple):
-    """The gate opens or closes, in frames of the run."""
-
-    opens: bool
-    frame: int
-    """First frame of the padded utterance, or the frame after its last."""
-    decided: int
-    """Frames that had been looked at."""
+START_SHARE = 0.2
+"""Share of the first levels of a band that lie below its first floor."""
 
 
 class Decisions:
-    """Two thresholds over a noise floor, frame by frame. A run is a stretch without a gap.
+    """Two thresholds over the noise floor of each band, frame by frame, as `GateOptions` says.
 
-    The first floor, and with it all decisions, wait for `floor_start_ms` of the first run.
+    A run is a stretch without a gap. The first floor, and with it all decisions, wait for
+    `floor_start_ms` of it.
     """
 
     def __init__(self, options: GateOptions) -> None:
-        self.options = options
-        self.padding = min(options.frames("padding_ms", 0), options.frames("min_silence_ms"))
-        self.min_speech = options.frames("min_speech_ms")
-        self.min_silence = options.frames("min_silence_ms")
-        self.hangover = self.min_silence - self.padding
-        self.onset = max(options.frames("onset_ms"), self.min_speech)
-        self.warm_up = options.frames("floor_start_ms")
-        self.lookback = max(self.onset + self.padding, self.warm_up)
-        self.floor: float | None = None
+        self._options = options
+        self._window = options.frames("smooth_ms")
+        self._warm_up = options.frames("floor_start_ms")
+        self._utterances = Utterances(options, options.frame_ms, (self._window - 1) // 2)
+        self._weight = -math.expm1(-options.frame_ms / max(options.floor_ms, 1e-3))
         self._rise = options.floor_rise_db_per_s * options.frame_ms / 1000
+        self._floor: list[float] = []
+        self.lookback = max(self._utterances.lookback, self._warm_up)
+        self.hangover = self._utterances.hangover
         self._begin()
 
     def _begin(self) -> None:
-        """Begin a run."""
-        self._waiting: list[float] = []
-        self._frames = 0
-        self._free = 0
-        self._start: int | None = None
-        self._last = 0
-        self._loud: deque[int] = deque(maxlen=self.min_speech)
-        self.is_open = False
+        self._waiting: list[Levels] = []
+        self._before: Levels | None = None
 
-    def process(self, levels: Iterable[float]) -> list[Turn]:
+    @property
+    def is_open(self) -> bool:
+        """Whether an utterance is running."""
+        return self._utterances.is_open
+
+    @property
+    def floor_dbfs(self) -> float | None:
+        """Level of the noise in all bands together; None while it is not known."""
+        if not self._floor:
+            return None
+        power = math.fsum(10 ** (level / 10) for level in self._floor)
+        return max(SILENCE_DB, 10 * math.log10(power))
+
+    def process(self, levels: Levels) -> list[Turn]:
         """What the next frames decide.
 
         Args:
-            levels: in dB re full scale.
+            levels: as `frame_levels` gives them.
         """
-        if self.floor is not None:
-            return [turn for level in levels for turn in self._step(level)]
-        self._waiting.extend(levels)
-        if len(self._waiting) < self.warm_up:
+        if self._floor:
+            return self._decide(levels)
+        self._waiting.append(levels)
+        if sum(map(len, self._waiting)) < self._warm_up:
             return []
         return self._warm()
 
     def end_run(self) -> list[Turn]:
         """Close what is open: the next frame does not follow the last one. Keeps the floor."""
-        warming = self.floor is None
+        warming = not self._floor
         turns = self._warm() if self._waiting else []
-        if self.is_open:
-            turns.append(Turn(False, min(self._frames, self._end()), self._frames))
+        turns += self._utterances.end_run()
         self._begin()
         if warming:
-            self.floor = None  # a shorter stretch tells too little of the noise
+            self._floor = []  # a run shorter than the warm-up tells too little of the noise
         return turns
 
     def _warm(self) -> list[Turn]:
         """Take the first floor from the levels that wait, and decide on them."""
-        waiting, self._waiting = self._waiting, []
-        first = len(waiting[: self.warm_up])
-        self.floor = min(waiting[:first])
-        turns = [turn for level in waiting for turn in self._step(level)]
+        levels = np.concatenate(self._waiting)
+        self._waiting = []
+        first = min(len(levels), self._warm_up)
+        if not first:
+            return []
+        bands = self._smoothed(levels[:first])
+        self._before = None
+        self._floor = np.sort(bands, axis=0)[int(START_SHARE * (first - 1))].tolist()
+        turns = self._decide(levels)
         return [turn._replace(decided=max(turn.decided, first)) for turn in turns]
 
-    def _step(self, level: float) -> Iterable[Turn]:
-        """One frame."""
-        assert self.floor is not None
-        options, now = self.options, self._frames
-        self._frames += 1
-        self.floor = min(level, self.floor + self._rise)
-        if level >= max(self.floor + options.leave_db, options.minimum_dbfs):
-            if self._start is None:
-                self._start = now
-            self._last = now
-            if level >= self.floor + options.enter_db:
-                self._loud.append(now)
-                if not self.is_open and self._is_speech(now):
-                    self.is_open = True
-                    earliest = max(self._start, now + 1 - self.onset) - self.padding
-                    yield Turn(True, max(earliest, self._free), now + 1)
-        elif self._start is not None and now - self._last >= self.min_silence:
-            if self.is_open:
-                self._free = self._end()
-                yield Turn(False, self._free, now + 1)
-            self._start, self.is_open = None, False
-            self._loud.clear()
+    def _decide(self, levels: Levels) -> list[Turn]:
+        if not len(levels):
+            return []
+        loudness = levels[:, 0].tolist()
+        bands = self._smoothed(levels).tolist()
+        return [
+            turn
+            for level, frame in zip(loudness, bands, strict=True)
+            for turn in self._step(level, frame)
+        ]
 
-    def _is_speech(self, now: int) -> bool:
-        """Enough frames above the upper threshold, near enough to each other."""
-        return len(self._loud) == self.min_speech and now - self._loud[0] < self.onset
+    def _smoothed(self, levels: Levels) -> Levels:
+        """Mean of each band over the window that ends at each frame; a run's first goes before it.
 
-    def _end(self) -> int:
-        """Frame after the last of the padded utterance."""
-        return self._last + 1 + self.padding
+        Every mean is a sum in the same order, so that its bits do not depend on the blocks.
+        """
+        bands = np.maximum(levels[:, 1:], self._options.quiet_dbfs)
+        if self._before is None:
+            self._before = np.repeat(bands[:1], self._window - 1, axis=0)
+        bands = np.concatenate([self._before, bands])
+        count = len(levels)
+        self._before = bands[count:]
+        total = bands[:count].copy()
+        for shift in range(1, self._window):
+            total += bands[shift : shift + count]
+        return total / self._window
+
+    def _step(self, level: float, bands: Sequence[float]) -> list[Turn]:
+        """One frame: follow the noise, and hold the loudest band against the thresholds."""
+        floor, options, weight = self._floor, self._options, self._weight
+        is_open = self._utterances.is_open
+        most = -math.inf
+        for band, loudness in enumerate(bands):
+            excess = loudness - floor[band]
+            if excess > 0 and is_open:
+                change = min(excess, self._rise)
+            else:
+                change = weight * min(excess, options.enter_db)
+            floor[band] += change
+            if excess - change > most:
+                most = excess - change
+        audible = level >= options.minimum_dbfs
+        return self._utterances.step(
+            audible and most >= options.enter_db, audible and most >= options.leave_db
+        )

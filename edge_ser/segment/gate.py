@@ -1,4 +1,4 @@
-"""Speech gate: which stretches of a recording hold speech, by adaptive energy. Array form."""
+"""Speech gate for recordings: which stretches hold speech, by adaptive energy. Array form."""
 
 from __future__ import annotations
 
@@ -10,20 +10,7 @@ from numpy.typing import NDArray
 from edge_ser.segment.decisions import Decisions
 from edge_ser.segment.options import GateOptions
 
-__all__ = ["frame_levels", "speech_segments"]
-
-SILENCE_DB = -120.0
-
-
-def frame_levels(samples: NDArray[np.float32], frame: int) -> NDArray[np.float64]:
-    """Level of each whole frame of `frame` samples, in dB re full scale, at least -120.
-
-    It is the frame's standard deviation, so a microphone's DC offset is not taken for sound.
-    """
-    count = len(samples) // frame
-    variance = samples[: count * frame].reshape(count, frame).var(axis=1, dtype=np.float64)
-    levels: NDArray[np.float64] = 10 * np.log10(np.maximum(variance, 10 ** (SILENCE_DB / 10)))
-    return levels
+__all__ = ["speech_segments"]
 
 
 def speech_segments(
@@ -32,9 +19,12 @@ def speech_segments(
     """Stretches of speech as (first frame, frame after the last), padded, in order, disjoint.
 
     Args:
-        levels: level of every frame in dB re full scale, shape (frames,).
+        levels: as `frame_levels` gives them, shape (frames, 1 + bands); or one level for every
+            frame in dB re full scale, shape (frames,).
         options: thresholds and durations; the defaults without.
     """
+    if levels.ndim == 1:
+        levels = np.stack([levels, levels], axis=1)
     decisions = Decisions(options or GateOptions())
-    turns = [*decisions.process(map(float, levels)), *decisions.end_run()]
+    turns = [*decisions.process(levels), *decisions.end_run()]
     return [(left.frame, right.frame) for left, right in pairwise(turns) if left.opens]

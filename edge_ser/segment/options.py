@@ -14,21 +14,31 @@ FRAME_MS = (1.0, 1000.0)
 DURATION_MS = (0.0, 60_000.0)
 DECIBELS = (-200.0, 200.0)
 RISE = (0.0, 1000.0)
+PROBABILITY = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class GateOptions:
-    """Two thresholds above a noise floor that follows the quietest frames."""
+    """Two thresholds above a noise floor that follows what is there between utterances.
+
+    Sound is looked at in half-octave bands, each with a floor of its own; what counts is the band
+    that is most above its floor.
+    """
 
     frame_ms: float = 10.0
-    """Milliseconds; length of the frames whose level is measured."""
-    enter_db: float = 15.0
+    """Milliseconds; length of the frames whose levels are measured."""
+    smooth_ms: float = 80.0
+    """Milliseconds over which the levels (in decibels) are averaged: clicks and ripple weigh
+    little."""
+    enter_db: float = 10.0
     """Decibels above the noise floor at which speech begins."""
-    leave_db: float = 9.0
+    leave_db: float = 6.0
     """Decibels above the noise floor below which it ends."""
     minimum_dbfs: float = -60.0
     """Decibels re full scale; nothing quieter is speech, however quiet the room."""
-    min_speech_ms: float = 80.0
+    quiet_dbfs: float = -80.0
+    """Decibels re full scale; a band that is quieter counts as this loud."""
+    min_speech_ms: float = 100.0
     """Milliseconds above `enter_db` that make an utterance."""
     min_silence_ms: float = 400.0
     """Milliseconds below `leave_db` that end one; a shorter pause belongs to it."""
@@ -36,11 +46,20 @@ class GateOptions:
     """Milliseconds kept on both sides, at most `min_silence_ms`; the rest of the closing silence is
     not kept."""
     onset_ms: float = 500.0
-    """Milliseconds within which the `min_speech_ms` must lie; an utterance begins no earlier."""
+    """Milliseconds within which `min_speech_ms` must lie; an utterance begins no earlier, padding
+    aside."""
+    floor_ms: float = 2000.0
+    """Milliseconds; time constant by which the noise floor follows the levels between utterances,
+    and falls within them."""
     floor_rise_db_per_s: float = 1.5
-    """Decibels per second by which the noise floor may rise; it falls at once."""
+    """Decibels per second by which the noise floor may rise within an utterance."""
     floor_start_ms: float = 1000.0
-    """Milliseconds whose quietest frame gives the first noise floor."""
+    """Milliseconds whose quieter levels give the first noise floor; no utterance is told of before.
+    """
+    silero_enter: float = 0.5
+    """Probability of speech, 0 to 1, at which it begins. Gate silero only."""
+    silero_leave: float = 0.35
+    """Probability of speech, 0 to 1, below which it ends. Gate silero only."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -51,6 +70,11 @@ class GateOptions:
             raise ConfigError(
                 f"gate: leave_db {self.leave_db} is above enter_db {self.enter_db}; "
                 "lower it, or the gate flickers"
+            )
+        if self.silero_leave > self.silero_enter:
+            raise ConfigError(
+                f"gate: silero_leave {self.silero_leave} is above silero_enter "
+                f"{self.silero_enter}; lower it, or the gate flickers"
             )
 
     @classmethod
@@ -71,9 +95,9 @@ class GateOptions:
         except ConfigError as error:
             raise CardError(f"segmenting: {error}; correct the card") from error
 
-    def frames(self, duration: str, least: int = 1) -> int:
-        """A duration, by its field's name, in whole frames, at least `least`."""
-        return max(least, round(float(getattr(self, duration)) / self.frame_ms))
+    def frames(self, duration: str) -> int:
+        """A duration, by its field's name, in whole frames, at least one."""
+        return max(1, round(float(getattr(self, duration)) / self.frame_ms))
 
 
 def _bounds(name: str) -> tuple[float, float]:
@@ -82,6 +106,8 @@ def _bounds(name: str) -> tuple[float, float]:
         return FRAME_MS
     if name.endswith("_per_s"):
         return RISE
+    if name.startswith("silero_"):
+        return PROBABILITY
     return DURATION_MS if name.endswith("_ms") else DECIBELS
 
 

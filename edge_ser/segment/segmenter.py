@@ -42,7 +42,7 @@ class SegmentOptions:
     gate: GateName = "energy"
     """What finds speech."""
     window_s: float | None = None
-    """Seconds of a window; None for the model's clip. Window mode only."""
+    """Seconds of a window; the model's clip without. Window mode only."""
     hop_s: float = 1.0
     """Seconds from window to window, rounded to whole STFT hops. Window mode only."""
     overlap: float = 0.25
@@ -92,8 +92,8 @@ class Segmenter:
     its closing. Before the run's start a window holds zeros, and its `start` may lie there.
 
     What comes out does not depend on how the stream is cut into blocks. Kept is a buffer of at most
-    twice what pieces can still need and one second: 1.25 clips, hangover and a frame, or `lookback`
-    and a frame if that is more; in window mode one window.
+    twice the sum of one second and of what pieces can still need: 1.25 clips, `hangover` and a
+    frame of an open utterance, `lookback` and a frame in silence; in window mode one window.
     """
 
     def __init__(
@@ -128,7 +128,8 @@ class Segmenter:
             delay = gate.hangover + gate.frame
             self._cutter = UtteranceCutter(clip_samples, options.overlap, delay, partial)
         self._utterance = 0
-        self._run = -1
+        self.run = -1
+        """Number of the unbroken stretch of the stream, from 0."""
         self._begin()
 
     @property
@@ -148,7 +149,7 @@ class Segmenter:
             self._history.append(block)
             pieces += self._followed(self.gate.process(block))
             pieces += self._pieces(self._cutter.due(self.position))
-            # An opening may be decided up to a frame before the newest sample.
+            # At the end of a run the newest samples may be less than a frame.
             opening = self.position - self.gate.lookback - self.gate.frame
             self._history.drop(self._cutter.oldest(self.position, opening))
         return pieces
@@ -170,7 +171,7 @@ class Segmenter:
 
     def _begin(self) -> None:
         """Begin a run at the current position."""
-        self._run += 1
+        self.run += 1
         self._origin = self.position
         self._history = History(self.position)
         self._cutter.begin(self.position)
@@ -194,7 +195,7 @@ class Segmenter:
                 samples=self._history.read(span.start, span.end),
                 start=span.start,
                 utterance=self._utterance,
-                run=self._run,
+                run=self.run,
                 last=span.last,
                 cut=span.cut,
             )

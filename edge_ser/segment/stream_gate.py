@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.errors import ConfigError
-from edge_ser.segment.decisions import Decisions, Turn
-from edge_ser.segment.gate import SILENCE_DB, frame_levels
+from edge_ser.segment.decisions import Decisions
+from edge_ser.segment.levels import SILENCE_DB, frame_levels
 from edge_ser.segment.options import GateOptions, frame_samples
+from edge_ser.segment.utterances import Turn
 
 __all__ = ["GATES", "Boundary", "EnergyGate", "SpeechGate", "make_gate"]
 
@@ -85,6 +86,7 @@ class EnergyGate:
         self.frame = frame_samples(rate, self.options)
         self.position = 0
         self.level_dbfs = SILENCE_DB
+        self._rate = rate
         self._decisions = Decisions(self.options)
         self._origin = 0
         self._rest: Samples = np.empty(0, np.float32)
@@ -107,7 +109,7 @@ class EnergyGate:
     @property
     def floor_dbfs(self) -> float:
         """Noise floor, decibels re full scale; the newest level while it is not yet known."""
-        floor = self._decisions.floor
+        floor = self._decisions.floor_dbfs
         return self.level_dbfs if floor is None else floor
 
     def process(self, samples: Samples) -> list[Boundary]:
@@ -118,8 +120,8 @@ class EnergyGate:
         self._rest = samples[whole:].copy()
         if not whole:
             return []
-        levels = frame_levels(samples[:whole], self.frame).tolist()
-        self.level_dbfs = levels[-1]
+        levels = frame_levels(samples[:whole], self._rate, self.options)
+        self.level_dbfs = float(levels[-1, 0])
         return self._boundaries(self._decisions.process(levels))
 
     def skip(self, count: int) -> list[Boundary]:

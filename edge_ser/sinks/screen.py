@@ -52,7 +52,7 @@ def _head(status: Status) -> RenderableType:
     minutes, seconds = divmod(int(status.stream_s), 60)
     hours, minutes = divmod(minutes, 60)
     grid = _grid()
-    grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    grid.add_column(ratio=1, no_wrap=True, overflow="crop")
     grid.add_column(justify="right", no_wrap=True)
     state = Text(status.state, STATE_STYLES[status.state])
     state.append(f"  {printable(status.source)}", "default")
@@ -77,7 +77,7 @@ def _level(status: Status) -> RenderableType:
 
 def _label(event: Event) -> RenderableType:
     remarks = {"so far": event.kind == "partial", "uncertain": event.uncertain, "cut": event.cut}
-    text = Text(printable(event.label), "bold", no_wrap=True, overflow="ellipsis")
+    text = Text(printable(event.label), "bold", no_wrap=True, overflow="crop")
     for remark in (remark for remark, holds in remarks.items() if holds):
         text.append(f"  {remark}", "yellow")
     return text
@@ -87,13 +87,13 @@ def _bars(event: Event) -> RenderableType:
     """A bar for every label, or for the likeliest dozen of very many, in the model's order."""
     likeliest = sorted(event.scores, key=event.scores.__getitem__, reverse=True)[:MOST_BARS]
     grid = _grid()
-    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=LABEL_WIDTH)
+    grid.add_column(no_wrap=True, overflow="crop", max_width=LABEL_WIDTH)
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
     for label in (label for label in event.scores if label in likeliest):
         style = "green" if label == event.label else "cyan"
         bar = ProgressBar(1.0, event.scores[label], complete_style=style, finished_style=style)
-        grid.add_row(printable(label), bar, f"{event.scores[label]:.2f}")
+        grid.add_row(Text(printable(label)), bar, f"{event.scores[label]:.2f}")
     return grid
 
 
@@ -127,7 +127,7 @@ def _past(event: Event) -> RenderableType:
     seconds = event.end_s - event.start_s
     mark = "?" if event.uncertain else " "
     line = f"{moment}  {score}{mark} {seconds:5.1f} s  {printable(event.label)}"
-    return Text(line, "dim", no_wrap=True, overflow="ellipsis")
+    return Text(line, "dim", no_wrap=True, overflow="crop")
 
 
 def _grid() -> Table:

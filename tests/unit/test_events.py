@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from edge_ser.classifier import NO_SPEECH
 from edge_ser.errors import CardError, ConfigError
 from edge_ser.events import DecideOptions, Decider, Decision, Event
 
+PAGE = Path(__file__).resolve().parents[2] / "docs/events.md"
 LABELS = ("anger", "joy", "neutral")
 ANGER, JOY, NEUTRAL = np.eye(3) * 0.7 + 0.1
 RAW = DecideOptions(smoothing_s=0, switch_margin=0)
@@ -79,7 +83,7 @@ def test_a_label_under_its_own_threshold_does_not_give_way_to_the_next() -> None
 
 def test_thresholds_for_labels_of_another_model_are_refused_by_name() -> None:
     options = DecideOptions(thresholds={"rage": 0.9, "anger": 0.5, "glee": 0.1})
-    with pytest.raises(ConfigError, match="thresholds names glee, rage, expected .*anger, joy"):
+    with pytest.raises(ConfigError, match=r"thresholds names glee, rage, expected .*anger, joy"):
         Decider(LABELS, options)
 
 
@@ -245,7 +249,7 @@ pieces = st.lists(
 
 
 def run(options: DecideOptions, below: float, stream: list[Any]) -> list[tuple[int, Decision]]:
-    """(utterance, decision) of pieces of (kind, scores, seconds since the last, a new utterance)."""
+    """(utterance, decision) of pieces of (kind, scores, seconds since the last, is a new one)."""
     decider = Decider(LABELS, options, below)
     end, utterance, found = 0.0, 1, []
     for kind, values, step, is_new in stream:
@@ -377,3 +381,14 @@ def test_an_event_is_json_with_times_in_utc() -> None:
         "model_sha256": "ab" * 32,
         "source": "USB",
     }
+
+
+def test_every_field_and_option_is_explained() -> None:
+    first_cells = re.findall(r"^\| (`.+?`) \|", PAGE.read_text(), re.M)
+    known = [field.name for cls in (Event, DecideOptions) for field in dataclasses.fields(cls)]
+    assert re.findall(r"`(\w+)`", " ".join(first_cells)) == known
+
+
+def test_the_example_of_the_documentation_is_an_event() -> None:
+    (example,) = re.findall(r"^```json\n(.+)\n```$", PAGE.read_text(), re.M)
+    assert list(json.loads(example)) == [field.name for field in dataclasses.fields(Event)]

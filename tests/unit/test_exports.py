@@ -11,7 +11,7 @@ import pytest
 import edge_ser
 from edge_ser import classifier
 
-PUBLIC = ["Classifier", "Clip", "Prediction", "errors", "load_model"]
+PUBLIC = ["Classifier", "Clip", "Event", "Prediction", "errors", "listen", "load_model"]
 HEAVY = {
     "numpy",
     "ai_edge_litert",

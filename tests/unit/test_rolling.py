@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import fit, level_gain, read_clip, resample
 from edge_ser.errors import AudioError, CardError, UsageError
-from edge_ser.frontend import PRESETS, Frontend, RollingFrontend
+from edge_ser.frontend import PRESETS, Frontend, FrontendSpec, RollingFrontend
 
 TOLERANCE = 1e-4
 LAST_BIT = 2e-7
@@ -100,6 +100,33 @@ def test_it_equals_the_offline_features_wherever_the_windows_lie(
         found = rolling(part, start - 20_000, gain)
         expected = frontend(fit(part * np.float32(gain), clip, side))
         assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=LAST_BIT, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("spec", "clip", "window", "side"),
+    [
+        # The first frame of padding holds the pre-emphasis of the last sample, at full weight.
+        (PRESETS["python_speech_features"], 60 * 160, 20 * 160, "end"),
+        # Frames that lie in the mirrored signal alone.
+        (
+            replace(PRESETS["librosa-0.8"], win_length=300, window_align="start"),
+            20 * 512,
+            19 * 512,
+            "both",
+        ),
+        # A total power that is used, in frames that are kept, with a gain.
+        (replace(PRESETS["torchaudio"], c0="log_energy"), 16_000, 16_000, "both"),
+    ],
+)
+def test_corners(spec: FrontendSpec, clip: int, window: int, side: Literal["both", "end"]) -> None:
+    frontend = Frontend(spec)
+    rolling = RollingFrontend(frontend, clip, window, side)
+    stream = noise(window + 9 * spec.hop_length)
+    for start in (0, 2 * spec.hop_length, 9 * spec.hop_length):
+        part = stream[start : start + window]
+        expected = frontend(fit(part * np.float32(0.25), clip, side))
+        found = rolling(part, start, 0.25)
         np.testing.assert_allclose(found, expected, rtol=LAST_BIT, atol=TOLERANCE)
 
 

@@ -15,7 +15,7 @@ from edge_ser.segment import (
     frame_levels,
     frame_samples,
     speech_segments,
-    split_evenly,
+    split_pieces,
 )
 
 OPTIONS = GateOptions()
@@ -139,9 +139,18 @@ def test_what_a_card_recommends_out_of_range_is_an_error_of_the_card(
 def test_pieces_cover_the_stretch_with_the_overlap_asked_for(
     start: int, length: int, longest: int, overlap: float
 ) -> None:
-    pieces = split_evenly(start, start + length, longest, overlap)
+    pieces = split_pieces(start, start + length, longest, overlap)
     assert pieces[0][0] == start
     assert pieces[-1][1] == start + length
-    assert all(0 < end - first <= longest for first, end in pieces)
-    for left, right in pairwise(pieces):
-        assert left[0] < right[0] <= left[1]
+    assert all(end - first == longest for first, end in pieces[:-1])
+    assert 0 < pieces[-1][1] - pieces[-1][0] <= 1.25 * longest
+    hop = max(1, int(longest * (1 - overlap)))
+    assert all(right[0] - left[0] == hop for left, right in pairwise(pieces))
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 400))
+def test_where_to_cut_depends_only_on_what_came_before(
+    length: int, more: int, longest: int
+) -> None:
+    pieces = split_pieces(0, length, longest)
+    assert split_pieces(0, length + more, longest)[: len(pieces) - 1] == pieces[:-1]

@@ -57,12 +57,14 @@ class Recorder:
         self.obey = obey
         self.taken: list[int] = []
         self.clips: list[Clip | None] = []
+        self.arrived = threading.Semaphore(0)
         self.closed_in: threading.Thread | None = None
 
     def write(self, event: Event, clip: Clip | None) -> None:
         self.obey(event)
         self.taken.append(event.sequence)
         self.clips.append(clip)
+        self.arrived.release()
 
     def close(self) -> None:
         self.closed_in = threading.current_thread()
@@ -191,8 +193,7 @@ def test_what_cannot_be_written_is_kept_and_tried_again_ever_more_slowly(
         runner = SinkRunner(sink, wait=wait, monotonic=lambda: float(next(seconds)))
         runner.offer(event(1))
         runner.offer(event(2))
-        while len(sink.taken) < 2:
-            pass
+        assert all(sink.arrived.acquire(timeout=LONG_S) for _ in range(2))
         assert runner.close(LONG_S)
     assert sink.taken == [1, 2]
     assert waits == [1, 2, 4, 8, 16, 30, 30]

@@ -1,0 +1,66 @@
+"""What a measurement was taken on, and where its record goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edge_ser import __version__
+from edge_ser.doctor.machine import read_machine
+
+__all__ = ["ONE_THREAD", "RECORDS", "conditions", "one_line", "write_record"]
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+RECORDS = CHECKOUT / "benchmarks" / "records"
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Environment of processes whose BLAS is to use one thread, as the command line sets it."""
+VERSIONS = ("edge-ser", "numpy", "soxr", "soundfile", "sounddevice", "ai-edge-litert")
+
+
+def conditions() -> dict[str, Any]:
+    """Machine, versions, load at this moment and commit, as JSON values."""
+    machine = read_machine()
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": machine.board or machine.cpu or machine.kernel_machine,
+        "cores": os.cpu_count(),
+        "system": f"{machine.system} {machine.kernel_machine}, {machine.libc}",
+        "python": ".".join(map(str, machine.python)),
+        "load_before": round(os.getloadavg()[0], 2),
+        "commit": _commit(),
+        "versions": {
+            "edge-ser": __version__,
+            **{name: machine.packages[name] for name in VERSIONS if name in machine.packages},
+        },
+    }
+
+
+def one_line(known: Mapping[str, Any]) -> str:
+    """Conditions in a sentence for people."""
+    return (
+        f"{known['cpu']}, {known['cores']} cores, {known['system']}, Python {known['python']}, "
+        f"load {known['load_before']} beforehand, edge-ser {known['versions']['edge-ser']} "
+        f"({known['commit']}), {known['date']}"
+    )
+
+
+def write_record(folder: Path, name: str, record: Mapping[str, Any], page: str) -> None:
+    """Keep what was measured: NAME.json with every figure, NAME.md for people."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    (folder / f"{name}.md").write_text(page.rstrip("\n") + "\n", encoding="utf-8")
+
+
+def _commit() -> str:
+    """The checkout's commit, `unknown` outside of one; `+` where files differ from it."""
+    command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

@@ -1,0 +1,69 @@
+"""`edge_ser.listen`: names become a source, a clock and a listener."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import edge_ser
+from edge_ser.errors import UsageError
+from edge_ser.listening import SourceOptions, StreamClock, SystemClock, make_clock, make_source
+from edge_ser.listening.files import FileSource
+from edge_ser.listening.microphone import Microphone
+from edge_ser.listening.pcm import PcmSource
+from edge_ser.testing import write_tiny_model
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    loud = np.repeat([0, 1, 0, 1, 0], 16_000)
+    path = tmp_path / "two.wav"
+    soundfile.write(path, rng.standard_normal(len(loud)) * (1e-4 + 0.1 * loud), 16_000)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_tiny_model(tmp_path / "tiny.onnx", {"calm": 0.9, "angry": 0.1}).path
+
+
+def test_a_file_is_listened_to_like_a_microphone(model: Path, recording: Path) -> None:
+    source = SourceOptions(input=str(recording), pace="fast")
+    events = list(edge_ser.listen(model, source=source))
+    assert [event.label for event in events] == ["calm", "calm"]
+    assert isinstance(events[0], edge_ser.Event)
+
+
+def test_a_loaded_model_and_a_source_of_ones_own(model: Path, recording: Path) -> None:
+    clock = StreamClock()
+    source = FileSource(str(recording), clock, "fast")
+    listener = edge_ser.listen(edge_ser.load_model(model), source=source)
+    assert listener.source is source
+    assert len(list(listener)) == 2
+
+
+def test_two_sources_are_one_too_many(model: Path) -> None:
+    with pytest.raises(UsageError, match="'USB' and another source"):
+        edge_ser.listen(model, mic="USB", source=SourceOptions(input="a.wav"))
+
+
+def test_without_anything_the_default_microphone_is_listened_to(model: Path) -> None:
+    listener = edge_ser.listen(model)
+    assert isinstance(listener.source, Microphone)
+    assert listener.status().state == "starting"
+
+
+def test_each_kind_of_input_has_its_source_and_clock(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    kinds = {None: Microphone, "-": PcmSource, str(fifo): PcmSource, "a.wav": FileSource}
+    for name, kind in kinds.items():
+        options = SourceOptions(input=name, rate=16_000)
+        assert isinstance(make_source(options, make_clock(options)), kind)
+        assert isinstance(make_clock(options), SystemClock)
+    assert isinstance(make_clock(SourceOptions(input="a.wav", pace="fast")), StreamClock)

@@ -1,0 +1,609 @@
+from __future__ import annotations
+
+import io
+import os
+import struct
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edge_ser.errors import AudioError, UsageError
+from edge_ser.listening.clock import StreamClock
+from edge_ser.listening.files import FileSource
+from edge_ser.listening.pcm import PcmSource, is_pipe
+from edge_ser.listening.pcm_layout import find_layout
+from edge_ser.listening.source import Block, SourceEnded
+
+RATE = 16_000
+RAW = (RATE, 1, "<i2")
+
+
+class FakeClock:
+    """Time passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return 0.0
+
+    def suspended(self) -> float:
+        return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def steps(count: int, channels: int = 1, seed: int = 0) -> NDArray[np.int16]:
+    return np.random.default_rng(seed).integers(-20_000, 20_000, (count, channels), np.int16)
+
+
+def as_floats(samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    return samples.astype(np.float32)[:, 0] / 32_768
+
+
+def all_blocks(source: Any, timeout: float = 10.0) -> list[Block]:
+    blocks = []
+    try:
+        while (block := source.read(timeout)) is not None:
+            blocks.append(block)
+    except SourceEnded:
+        return blocks
+    raise AssertionError("no end")
+
+
+def joined(blocks: list[Block]) -> NDArray[np.float32]:
+    return np.concatenate([block.samples for block in blocks])
+
+
+# Files
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> tuple[str, NDArray[np.int16]]:
+    samples = steps(RATE * 2 + 123)
+    path = str(tmp_path / "speech.wav")
+    soundfile.write(path, samples, RATE)
+    return path, samples
+
+
+def test_a_file_comes_in_blocks_that_are_the_file(
+    recording: tuple[str, NDArray[np.int16]],
+) -> None:
+    path, samples = recording
+    source = FileSource(path, StreamClock(), "fast", block_ms=100)
+    assert (source.name, source.live) == (path, False)
+    source.open()
+    blocks = all_blocks(source)
+    assert [len(block.samples) for block in blocks] == [1600] * 20 + [123]
+    assert {block.rate for block in blocks} == {RATE}
+    assert joined(blocks).tobytes() == as_floats(samples).tobytes()
+    assert not any(block.lost for block in blocks)
+    with pytest.raises(SourceEnded):
+        source.read(0)
+
+
+def test_fast_lets_a_stream_clock_pass_with_the_audio(
+    recording: tuple[str, NDArray[np.int16]],
+) -> None:
+    clock = StreamClock(epoch=0.0)
+    source = FileSource(recording[0], clock, "fast")
+    source.open()
+    captured = [block.captured for block in all_blocks(source)]
+    assert captured[:2] == pytest.approx([0.1, 0.2])
+    assert captured[-1] == clock.monotonic() == pytest.approx(2 + 123 / RATE)
+
+
+def test_fast_waits_for_no_clock(recording: tuple[str, NDArray[np.int16]]) -> None:
+    clock = FakeClock()
+    source = FileSource(recording[0], clock, "fast")
+    source.open()
+    assert {block.captured for block in all_blocks(source)} == {50.0}
+    assert clock.slept == []
+
+
+def test_real_hands_nothing_out_before_it_would_be_spoken(
+    recording: tuple[str, NDArray[np.int16]],
+) -> None:
+    clock = FakeClock()
+    source = FileSource(recording[0], clock, "real")
+    source.open()
+    heard = 0
+    for _ in range(21):
+        block = source.read(1.0)
+        assert block is not None
+        heard += len(block.samples)
+        assert clock.now == pytest.approx(50 + heard / RATE)
+        assert block.captured == pytest.approx(clock.now)
+
+
+def test_real_keeps_to_the_timeout(recording: tuple[str, NDArray[np.int16]]) -> None:
+    clock = FakeClock()
+    source = FileSource(recording[0], clock, "real")
+    source.open()
+    assert [source.read(0.03) is None for _ in range(4)] == [True, True, True, False]
+    assert clock.slept == pytest.approx([0.03, 0.03, 0.03, 0.01])
+
+
+def test_who_reads_late_misses_nothing_and_catches_up(
+    recording: tuple[str, NDArray[np.int16]],
+) -> None:
+    path, samples = recording
+    clock = FakeClock()
+    source = FileSource(path, clock, "real")
+    source.open()
+    blocks = []
+    for number in range(21):
+        block = source.read(1.0)
+        assert block is not None
+        blocks.append(block)
+        if number == 2:
+            clock.now += 0.5
+    assert joined(blocks).tobytes() == as_floats(samples).tobytes()
+    assert clock.now == pytest.approx(50 + len(samples) / RATE)
+    assert blocks[3].captured == pytest.approx(50.4)
+
+
+def test_opened_again_a_file_begins_again(recording: tuple[str, NDArray[np.int16]]) -> None:
+    path, samples = recording
+    source = FileSource(path, StreamClock(), "fast")
+    source.open()
+    source.read(0)
+    source.close()
+    source.close()
+    source.open()
+    assert joined(all_blocks(source)).tobytes() == as_floats(samples).tobytes()
+
+
+def test_a_closed_file_has_no_more(recording: tuple[str, NDArray[np.int16]]) -> None:
+    source = FileSource(recording[0], StreamClock(), "fast")
+    source.open()
+    source.close()
+    with pytest.raises(SourceEnded):
+        source.read(0)
+
+
+def test_a_file_that_is_not_there_is_said_when_opened(tmp_path: Path) -> None:
+    source = FileSource(str(tmp_path / "none.wav"), StreamClock())
+    with pytest.raises(AudioError, match=r"none\.wav: no such file"):
+        source.open()
+
+
+def test_what_lies_before_the_damage_is_handed_out(tmp_path: Path) -> None:
+    samples = steps(RATE * 2)
+    path = tmp_path / "cut.flac"
+    soundfile.write(path, samples, RATE)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    source = FileSource(str(path), StreamClock(), "fast")
+    source.open()
+    blocks = []
+    with pytest.raises(AudioError, match=r"cut\.flac: "):
+        while (block := source.read(0)) is not None:
+            blocks.append(block)
+    heard = joined(blocks)
+    assert len(heard) > RATE // 2
+    assert heard.tobytes() == as_floats(samples)[: len(heard)].tobytes()
+
+
+def test_a_long_file_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> None:
+    def peak(seconds: int) -> int:
+        path = tmp_path / f"{seconds}.wav"
+        soundfile.write(path, steps(seconds * RATE), RATE)
+        source = FileSource(str(path), StreamClock(), "fast")
+        source.open()
+        tracemalloc.start()
+        while True:
+            try:
+                source.read(0)
+            except SourceEnded:
+                break
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    short = peak(2)
+    assert peak(60) < short + 100_000
+
+
+# Headers
+
+
+def wav(
+    samples: NDArray[Any],
+    rate: int = RATE,
+    *,
+    size: int | None = None,
+    before: bytes = b"",
+    after: bytes = b"",
+    tag: int = 1,
+    bits: int = 16,
+) -> bytes:
+    data = samples.tobytes()
+    channels = samples.shape[1]
+    frame = channels * bits // 8
+    chunk = struct.pack("<HHIIHH", tag, channels, rate, rate * frame, frame, bits)
+    body = b"WAVE" + before + b"fmt " + struct.pack("<I", len(chunk)) + chunk
+    body += b"data" + struct.pack("<I", len(data) if size is None else size) + data + after
+    return b"RIFF" + struct.pack("<I", len(body) & 0xFFFFFFFF) + body
+
+
+def layout_of(head: bytes, ended: bool = True) -> Any:
+    return find_layout(head, ended, "x", RAW)
+
+
+def test_a_header_is_found_as_soon_as_it_is_whole() -> None:
+    head = wav(steps(0, 2), 44_100, before=b"LIST\x05\0\0\0hello\0", size=0)
+    for count in range(len(head)):
+        assert layout_of(head[:count], ended=False) is None
+    layout = layout_of(head, ended=False)
+    assert (layout.rate, layout.channels, layout.encoding) == (44_100, 2, "<i2")
+    assert layout.begin == len(head)
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFF00, 0x7FFFF000, 0x80000000])
+def test_sizes_of_writers_into_a_pipe_mean_no_size(size: int) -> None:
+    assert layout_of(wav(steps(9), size=size)).size is None
+
+
+def test_a_size_that_is_one_is_kept() -> None:
+    assert layout_of(wav(steps(9))).size == 18
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_any_bytes_are_raw_or_wav_or_refused_in_one_line(head: bytes, ended: bool) -> None:
+    for prefix in (b"", wav(steps(3))[:20], wav(steps(3))[:36], b"RIFF\0\0\0\0WAVE"):
+        try:
+            layout = find_layout(prefix + head, ended, "x", RAW)
+        except AudioError as error:
+            assert "\n" not in str(error)
+        else:
+            assert layout is None or layout.begin <= len(prefix + head)
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (b"fLaC" + bytes(40), "FLAC, expected WAV or raw"),
+        (b"OggS" + bytes(40), "Ogg, expected WAV or raw"),
+        (wav(steps(3), tag=6, bits=8), "format 6 with 8 bits"),
+        (wav(steps(3))[:30], "without samples"),
+        (b"RIFF\0\0\0\0WAVEdata\x04\0\0\0" + bytes(4), "without format"),
+        (b"RIFF\0\0\0\0WAVEJUNK\xff\xff\xff\xff", "without samples"),
+    ],
+)
+def test_what_is_not_read_is_named(head: bytes, message: str) -> None:
+    with pytest.raises(AudioError, match=message):
+        layout_of(head)
+
+
+def test_raw_samples_need_a_rate() -> None:
+    with pytest.raises(UsageError, match="--rate"):
+        find_layout(bytes(12), False, "stdin", (None, 1, "<i2"))
+
+
+# Standard input
+
+
+Feed = Callable[[bytes], None]
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
+    """`stdin(data)`: standard input holds these bytes and is closed by its writer."""
+    threads = []
+    reading, writing = os.pipe()
+    stream = open(reading)  # noqa: SIM115 closed below, after the writer
+    monkeypatch.setattr("sys.stdin", stream)
+
+    def feed(data: bytes) -> None:
+        def write() -> None:
+            with open(writing, "wb") as pipe:
+                pipe.write(data)
+
+        threads.append(threading.Thread(target=write))
+        threads[0].start()
+
+    yield feed
+    if not threads:
+        os.close(writing)
+    for thread in threads:
+        thread.join(10)
+    stream.close()
+
+
+def on_stdin(**changes: Any) -> PcmSource:
+    options: dict[str, Any] = {
+        "path": "-",
+        "rate": RATE,
+        "channels": 1,
+        "sample_format": "s16le",
+        "clock": FakeClock(),
+    }
+    source = PcmSource(**{**options, **changes})
+    source.open()
+    return source
+
+
+def test_raw_samples_come_as_they_are_and_end_with_their_writer(stdin: Feed) -> None:
+    samples = steps(RATE * 3 + 77)
+    stdin(samples.tobytes() + b"\x01")  # and half a sample
+    source = on_stdin()
+    assert (source.name, source.live) == ("stdin", False)
+    blocks = all_blocks(source)
+    assert [len(block.samples) for block in blocks] == [1600] * 30 + [77]
+    assert joined(blocks).tobytes() == as_floats(samples).tobytes()
+    with pytest.raises(SourceEnded):
+        source.read(0)
+
+
+def test_fewer_bytes_than_a_header_are_samples_too(stdin: Feed) -> None:
+    stdin(steps(3).tobytes())
+    assert joined(all_blocks(on_stdin())).tobytes() == as_floats(steps(3)).tobytes()
+
+
+def test_nothing_at_all_is_an_end(stdin: Feed) -> None:
+    stdin(b"")
+    assert all_blocks(on_stdin()) == []
+
+
+def test_floats_come_as_they_are(stdin: Feed) -> None:
+    samples = np.linspace(-1.5, 1.5, 5000, dtype="<f4")
+    stdin(samples.tobytes())
+    assert joined(all_blocks(on_stdin(sample_format="f32le"))).tobytes() == samples.tobytes()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e30])
+def test_samples_of_another_format_are_noticed(stdin: Feed, wrong: float) -> None:
+    samples = np.zeros(5000, "<f4")
+    samples[2000] = wrong
+    stdin(samples.tobytes())
+    source = on_stdin(sample_format="f32le")
+    assert source.read(10) is not None
+    with pytest.raises(AudioError, match="--sample-format"):
+        source.read(10)
+
+
+@pytest.mark.parametrize(("channel", "gains"), [(None, (0.5, 0.5)), (1, (1, 0)), (2, (0, 1))])
+def test_channels_are_mixed_or_chosen(
+    stdin: Feed, channel: int | None, gains: tuple[float, float]
+) -> None:
+    samples = steps(4000, channels=2)
+    stdin(samples.tobytes())
+    heard = joined(all_blocks(on_stdin(channels=2, channel=channel)))
+    assert heard == pytest.approx(samples @ np.array(gains) / 32_768, abs=1e-7)
+
+
+def test_a_channel_that_is_not_there_is_refused(stdin: Feed) -> None:
+    stdin(steps(4000).tobytes())
+    with pytest.raises(AudioError, match="1 channels, expected at least 2"):
+        on_stdin(channel=2).read(10)
+
+
+@pytest.mark.parametrize("size", [None, 0, 0xFFFFFFFF])
+def test_a_wav_says_itself_what_it_is(stdin: Feed, size: int | None) -> None:
+    samples = steps(5000)
+    stdin(wav(samples, 8000, size=size))
+    blocks = all_blocks(on_stdin(rate=48_000, channels=2, sample_format="f32le"))
+    assert {block.rate for block in blocks} == {8000}
+    assert joined(blocks).tobytes() == as_floats(samples).tobytes()
+
+
+def test_what_follows_the_samples_of_a_wav_is_not_heard(stdin: Feed) -> None:
+    samples = steps(5001)
+    stdin(wav(samples, after=b"LIST\x08\0\0\0INFOabcd" * 500))
+    assert joined(all_blocks(on_stdin())).tobytes() == as_floats(samples).tobytes()
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("container", ["WAV", "WAVEX"])
+def test_every_format_of_wav_sounds_as_the_file_does(
+    stdin: Feed, subtype: str, container: str
+) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, as_floats(steps(5000)), RATE, subtype, format=container)
+    file.seek(0)
+    expected, _ = soundfile.read(file, dtype="float32")
+    stdin(file.getvalue())
+    assert joined(all_blocks(on_stdin())) == pytest.approx(expected, abs=1e-7)
+
+
+def test_a_writer_that_pauses_is_waited_for(stdin: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with open(reading) as stream, open(writing, "wb", buffering=0) as pipe:
+        monkeypatch.setattr("sys.stdin", stream)
+        source = on_stdin()
+        samples = steps(1600)
+        assert source.read(0.01) is None
+        pipe.write(samples.tobytes()[:1001])
+        assert source.read(0.01) is None
+        pipe.write(samples.tobytes()[1001:])
+        block = source.read(10)
+        assert block is not None
+        assert block.samples.tobytes() == as_floats(samples).tobytes()
+
+
+def test_closed_and_opened_again_standard_input_goes_on(stdin: Feed) -> None:
+    samples = steps(8000)
+    stdin(wav(samples, 8000))
+    source = on_stdin()
+    first = source.read(10)
+    source.close()
+    source.close()
+    source.open()
+    assert first is not None
+    heard = joined([first, *all_blocks(source)])
+    assert heard.tobytes() == as_floats(samples).tobytes()
+
+
+def test_a_stream_clock_passes_with_the_samples(stdin: Feed) -> None:
+    stdin(steps(4000).tobytes())
+    blocks = all_blocks(on_stdin(clock=StreamClock(epoch=0.0)))
+    assert [block.captured for block in blocks] == pytest.approx([0.1, 0.2, 0.25])
+
+
+def test_a_terminal_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    with open(theirs) as stream, open(ours):
+        monkeypatch.setattr("sys.stdin", stream)
+        with pytest.raises(AudioError, match="arecord"):
+            on_stdin()
+
+
+@pytest.mark.parametrize("closed", [None, io.StringIO("")])
+def test_no_standard_input_is_said(monkeypatch: pytest.MonkeyPatch, closed: Any) -> None:
+    monkeypatch.setattr("sys.stdin", closed)
+    with pytest.raises(AudioError, match="stdin: closed"):
+        on_stdin()
+
+
+# FIFOs
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    path = tmp_path / "audio.fifo"
+    os.mkfifo(path)
+    return path
+
+
+def test_only_pipes_are_pipes(fifo: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_bytes(b"RIFF")
+    assert is_pipe("-")
+    assert is_pipe(str(fifo))
+    assert not is_pipe(str(tmp_path / "x.wav"))
+    assert not is_pipe(str(tmp_path / "none"))
+    assert not is_pipe(str(tmp_path))
+
+
+def test_a_fifo_outlives_its_writers(fifo: Path) -> None:
+    clock = FakeClock()
+    source = on_stdin(path=str(fifo), clock=clock)
+    assert source.name == str(fifo)
+    assert source.read(0.01) is None
+    samples = steps(4000)
+    with open(fifo, "wb") as writer:
+        writer.write(samples[:2000].tobytes() + b"\x01")
+        writer.flush()
+        first = source.read(10)
+    second = source.read(10)
+    assert source.read(0.01) is None
+    clock.now += 7.0
+    with open(fifo, "wb") as writer:
+        writer.write(samples[2000:].tobytes())
+    third, fourth = source.read(10), source.read(10)
+    assert source.read(0.01) is None
+    blocks = [block for block in (first, second, third, fourth) if block is not None]
+    assert [len(block.samples) for block in blocks] == [1600, 400, 1600, 400]
+    assert joined(blocks).tobytes() == as_floats(samples).tobytes()
+    missed = round((7.0 - 0.1) * RATE)
+    assert [(block.lost, block.cause) for block in blocks] == [
+        (0, ""),
+        (0, ""),
+        (missed, "writer"),
+        (0, ""),
+    ]
+    source.close()
+
+
+def test_the_next_writer_may_write_another_format(fifo: Path) -> None:
+    source = on_stdin(path=str(fifo))
+    for rate in (8000, 44_100):
+        with open(fifo, "wb") as writer:
+            writer.write(wav(steps(800), rate))
+        blocks = []
+        while (block := source.read(0.01)) is not None:
+            blocks.append(block)
+        assert {block.rate for block in blocks} == {rate}
+        assert joined(blocks).tobytes() == as_floats(steps(800)).tobytes()
+    # However soon the second came, the stream broke off.
+    assert blocks[0].lost >= 1
+    source.close()
+
+
+def test_a_writer_that_says_nothing_is_no_break(fifo: Path) -> None:
+    source = on_stdin(path=str(fifo))
+    for _ in range(3):
+        with open(fifo, "wb"):
+            pass
+        assert source.read(0.01) is None
+    with open(fifo, "wb") as writer:
+        writer.write(steps(1600).tobytes())
+    block = source.read(10)
+    assert block is not None
+    assert block.lost == 0
+    source.close()
+
+
+def test_a_pipe_without_a_name_ends_with_its_writer() -> None:
+    reading, writing = os.pipe()
+    try:
+        source = on_stdin(path=f"/dev/fd/{reading}")
+        with open(writing, "wb") as writer:
+            writer.write(steps(2000).tobytes())
+        assert joined(all_blocks(source)).tobytes() == as_floats(steps(2000)).tobytes()
+        source.close()
+    finally:
+        os.close(reading)
+
+
+def test_a_removed_fifo_ends_with_its_writer(fifo: Path) -> None:
+    source = on_stdin(path=str(fifo))
+    with open(fifo, "wb") as writer:
+        writer.write(steps(2000).tobytes())
+        fifo.unlink()
+    assert len(joined(all_blocks(source))) == 2000
+    source.close()
+
+
+def test_what_is_no_fifo_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="none: No such file or directory, expected a FIFO"):
+        on_stdin(path=str(tmp_path / "none"))
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(AudioError, match="file: no pipe"):
+        on_stdin(path=str(tmp_path / "file"))
+
+
+def test_closing_a_fifo_twice_leaves_no_descriptor(fifo: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    source = on_stdin(path=str(fifo))
+    for _ in range(2):
+        with open(fifo, "wb"):
+            pass
+        source.read(0.01)
+    source.open()
+    source.close()
+    source.close()
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_memory_is_bounded_however_much_the_writer_holds(stdin: Feed) -> None:
+    stdin(bytes(40_000_000))
+    source = on_stdin()
+    tracemalloc.start()
+    heard = 0
+    while True:
+        try:
+            block = source.read(10)
+        except SourceEnded:
+            break
+        assert block is not None
+        heard += len(block.samples)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert heard == 20_000_000
+    assert peak < 500_000
