@@ -21,6 +21,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,10 @@ def main() -> int:
     command = f"python -m edge_ser.benchmarks.day EMODB NOISE {options}"
     text = page(one_line(known), command, result)
     print(text)
+    for one, other in zip_longest(heard, found):
+        if one != other:
+            print(f"first difference:\n  listening {one}\n  offline   {other}", file=sys.stderr)
+            break
     if given.json:
         given.json.write_text(json.dumps(result), encoding="utf-8")
     if given.record:

@@ -89,7 +89,7 @@ def listen(given: Given) -> None:
     def told(seconds: float) -> None:
         longest["pieces"] = max(longest["pieces"], len(listener._inference._jobs))
         longest["sink"] = max(longest["sink"], len(runner._held))
-        if seconds >= (len(notes) + 1) * NOTE_S:
+        if seconds > (len(notes) + 1) * NOTE_S - 0.05:
             notes.append((seconds, memory_mb("VmRSS")))
             hours = seconds / 3600
             print(f"{hours:5.2f} h  {notes[-1][1]:6.1f} MB", file=sys.stderr, flush=True)

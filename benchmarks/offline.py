@@ -1,6 +1,6 @@
 """What listening should find in a stream, computed without listening, as for a recording.
 
-`offline_decisions` converts a stream in long chunks, runs the gate over all of it, cuts what it
+`offline_decisions` converts a stream chunk by chunk, runs the gate over all of it, cuts what that
 finds by `split_pieces`, and classifies the pieces one by one. It shares the gate and the model with
 listening, but neither threads, queues, blocks nor the buffers between.
 """

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +39,9 @@ SPAN_DB = 35.0
 FRAME_SECONDS = 0.01
 CROSSFADE_SECONDS = 0.05
 KEPT_CLIPS = 64
+LONGEST_SECONDS = 10
+SPEECH_DBFS = -26.0
+"""What clips as recorded are taken to be at, where noise is added."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,14 +149,10 @@ def chunks(
         start: position of the first sample.
     """
     options = options or StreamOptions()
-    level = -26.0 if options.level_dbfs is None else options.level_dbfs
-    hum = _Noise(noise, options.snr_db and level - options.snr_db, rng)
-    if options.snr_db == 0:
-        hum = _Noise(noise, level, rng)
-    position = start
-    lead = round(options.lead_s * rate)
-    yield Chunk(hum.next(lead))
-    position += lead
+    hum = _Noise(noise, _noise_level(options), rng)
+    position = start + round(options.lead_s * rate)
+    for first in range(start, position, LONGEST_SECONDS * rate):
+        yield Chunk(hum.next(min(LONGEST_SECONDS * rate, position - first)))
     for clip in clips:
         scale = 1.0
         if options.level_dbfs is not None:
@@ -194,7 +192,9 @@ def day(
         snr = float(rng.choice([10.0, 20.0])) if kind in ("noise", "both") else None
         options = StreamOptions(lead_s=1.0, level_dbfs=-26.0, snr_db=snr)
         noise = noises[int(rng.integers(len(noises)))] if noises else None
-        clips = _drawn(utterances, rate, rng) if kind in ("speech", "both") else _no_clips()
+        clips: Iterable[Spoken] = ()
+        if kind in ("speech", "both"):
+            clips = _drawn(utterances, rate, rng)
         if kind in ("silence", "noise"):
             options = StreamOptions(lead_s=(until - position) / rate, level_dbfs=-26.0, snr_db=snr)
         for chunk in chunks(clips, rate, rng, options, noise, position):
@@ -232,6 +232,13 @@ def whole(stream: Iterable[Chunk]) -> tuple[Samples, list[Truth]]:
     return joined, [piece.truth for piece in pieces if piece.truth is not None]
 
 
+def _noise_level(options: StreamOptions) -> float | None:
+    """RMS of the noise, decibels re full scale; None for none."""
+    if options.snr_db is None:
+        return None
+    return (SPEECH_DBFS if options.level_dbfs is None else options.level_dbfs) - options.snr_db
+
+
 class _Noise:
     """Noise that goes on from call to call."""
 
@@ -264,7 +271,3 @@ def _drawn(
 ) -> Iterator[Spoken]:
     while True:
         yield _spoken(utterances[int(rng.integers(len(utterances)))], rate)
-
-
-def _no_clips() -> Iterator[Spoken]:
-    return chain()

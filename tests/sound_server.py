@@ -72,12 +72,16 @@ class SoundServer:
 
     def play(self, samples: NDArray[np.int16]) -> None:
         """Let the microphone hear int16 samples at 16 kHz; returns when they have been heard."""
-        self._speaker.begin(samples)
-        self._speaker.wait()
+        self.begin(samples)
+        self.wait_until_played()
 
     def begin(self, samples: NDArray[np.int16]) -> None:
         """Let the microphone hear samples, and do not wait for that."""
         self._speaker.begin(samples)
+
+    def wait_until_played(self) -> None:
+        """Return when all that was to be played has been."""
+        self._speaker.wait()
 
     def hold(self) -> None:
         """Let the driver give nothing at all, not even silence, without saying why."""

@@ -54,8 +54,7 @@ def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
     if not dry_run:
         again = [*environment.program, "service", "install"]
         service.need_root([*again, "--", *arguments] if arguments else again)
-    _check_options(arguments)
-    plan = service.make_plan(environment, arguments, _models_of(arguments))
+    plan = service.make_plan(environment, arguments, _files_of(arguments))
     if dry_run:
         write([plan.unit], None)
         return
@@ -65,24 +64,23 @@ def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
     click.echo(f"settings: {service.CONFIG}, then systemctl reload edge-ser")
 
 
-def _check_options(arguments: tuple[str, ...]) -> None:
-    """Raise UsageError now for what `listen` would refuse at each start."""
-    from edge_ser.cli import listen
+def _files_of(arguments: tuple[str, ...]) -> list[str]:
+    """Files that the configuration names, and the service must see.
 
-    listen.command.make_context("edge-ser listen", list(arguments), resilient_parsing=False)
-
-
-def _models_of(arguments: tuple[str, ...]) -> list[str]:
-    """The model file that an existing configuration names, which the service must see."""
+    Raises UsageError now for options and settings that `listen` would refuse at each start.
+    """
     import os
 
     from edge_ser import service
+    from edge_ser.cli import listen
     from edge_ser.config import load_config
 
-    if "--config" in arguments or not service.CONFIG.exists():
+    context = listen.command.make_context("edge-ser listen", list(arguments))
+    config = context.params["config"] or service.CONFIG
+    if not os.path.exists(config):
         return []
-    model = load_config(service.CONFIG, {}, {}).model.name
-    return [model] if model and os.path.isfile(model) else []
+    model = load_config(config, {}, {}).model.name or ""
+    return [model] if os.path.isabs(model) and os.path.isfile(model) else []
 
 
 @command.command("uninstall")

@@ -158,7 +158,7 @@ class Capture:
     def _check_stall(self, silent_s: float) -> None:
         if self._source.live and silent_s >= self._stall_s:
             raise FaultError(
-                "stall", f"{self._source.name}: no audio for {silent_s:.1f} s: opening anew"
+                "stall", f"{self._source.name}: no audio for {self._stall_s:g} s: opening anew"
             )
 
     def _marked(self, block: Block) -> Block:

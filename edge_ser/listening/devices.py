@@ -209,10 +209,14 @@ def _refuse_number(wanted: str, devices: Sequence[InputDevice]) -> None:
         return
     meant = [d.handle for d in devices if d.index == int(match[1])]
     bare = wanted.strip().isdigit()
-    say = f"this one is {meant[0]!r} now" if bare and meant else f"choose {_choice(devices)}"
+    say = "as 'edge-ser mics' lists it"
+    if bare and meant:
+        say = f"this one is {meant[0]!r} now"
+    elif devices:
+        say = f"choose {_choice(devices)}"
     raise UsageError(
         f"microphone {wanted!r} is a number, which names another device after a reboot or "
-        f"replugging: name it; {say}"
+        f"replugging: name it, {say}"
     )
 
 

@@ -247,7 +247,7 @@ class PcmSource:
         if array.dtype.kind == "f" and not (np.abs(array) <= LOUDEST).all():
             raise AudioError(
                 f"{self.name}: samples that are not finite or far beyond full scale, expected "
-                "floats in [-1, 1]: check --sample-format and --channels"
+                "floats in [-1, 1]: check source.sample_format and source.channels"
             )
         if self._channel is not None:
             array = array[:, self._channel - 1]

@@ -86,7 +86,7 @@ class Decisions:
         first = min(len(levels), self._warm_up)
         if not first:
             return []
-        bands = self._smoothed(levels[:first])
+        bands = self._smoothed(levels[:first])[:, 1:]
         self._before = None
         self._floor = np.sort(bands, axis=0)[int(START_SHARE * (first - 1))].tolist()
         turns = self._decide(levels)
@@ -95,45 +95,51 @@ class Decisions:
     def _decide(self, levels: Levels) -> list[Turn]:
         if not len(levels):
             return []
-        loudness = levels[:, 0].tolist()
-        bands = self._smoothed(levels).tolist()
+        own = levels[:, 0].tolist()
         return [
             turn
-            for level, frame in zip(loudness, bands, strict=True)
-            for turn in self._step(level, frame)
+            for level, (smooth, *bands) in zip(own, self._smoothed(levels).tolist(), strict=True)
+            for turn in self._step(level, smooth, bands)
         ]
 
     def _smoothed(self, levels: Levels) -> Levels:
-        """Mean of each band over the window that ends at each frame; a run's first goes before it.
+        """Means over the window that ends at each frame; the run's first frame goes before it.
 
         Every mean is a sum in the same order, so that its bits do not depend on the blocks.
         """
-        bands = np.maximum(levels[:, 1:], self._options.quiet_dbfs)
-        if self._before is None:
-            self._before = np.repeat(bands[:1], self._window - 1, axis=0)
-        bands = np.concatenate([self._before, bands])
         count = len(levels)
-        self._before = bands[count:]
-        total = bands[:count].copy()
+        levels = np.maximum(levels, self._options.quiet_dbfs)
+        if self._before is None:
+            self._before = np.repeat(levels[:1], self._window - 1, axis=0)
+        levels = np.concatenate([self._before, levels])
+        self._before = levels[count:]
+        total = levels[:count].copy()
         for shift in range(1, self._window):
-            total += bands[shift : shift + count]
+            total += levels[shift : shift + count]
         return total / self._window
 
-    def _step(self, level: float, bands: Sequence[float]) -> list[Turn]:
-        """One frame: follow the noise, and hold the loudest band against the thresholds."""
+    def _step(self, own: float, smooth: float, bands: Sequence[float]) -> list[Turn]:
+        """One frame: follow the noise, and hold the loudest band against the thresholds.
+
+        Args:
+            own: level of the frame alone: a click is not to count for longer than it lasts.
+            smooth: the same, smoothed.
+            bands: smoothed levels of the bands.
+        """
         floor, options, weight = self._floor, self._options, self._weight
-        is_open = self._utterances.is_open
+        is_open, rise, enter = self._utterances.is_open, self._rise, options.enter_db
         most = -math.inf
-        for band, loudness in enumerate(bands):
-            excess = loudness - floor[band]
-            if excess > 0 and is_open:
-                change = min(excess, self._rise)
+        for band, (loudness, quiet) in enumerate(zip(bands, floor, strict=True)):
+            excess = loudness - quiet
+            if is_open and excess > 0:
+                change = rise if rise < excess else excess
             else:
-                change = weight * min(excess, options.enter_db)
-            floor[band] += change
+                change = weight * (excess if excess < enter else enter)
+            floor[band] = quiet + change
             if excess - change > most:
                 most = excess - change
-        audible = level >= options.minimum_dbfs
+        minimum = options.minimum_dbfs
         return self._utterances.step(
-            audible and most >= options.enter_db, audible and most >= options.leave_db
+            most >= enter and own >= minimum,
+            most >= options.leave_db and smooth >= minimum - enter + options.leave_db,
         )

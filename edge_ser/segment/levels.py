@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from itertools import pairwise
 
@@ -17,8 +18,6 @@ SILENCE_DB = -120.0
 BAND_EDGES_HZ = (80, 160, 250, 350, 500, 700, 1000, 1400, 2000, 2800, 4000, 5600, 7600)
 """Half an octave each, about two critical bands of hearing."""
 
-Weights = NDArray[np.float32]
-
 
 def frame_levels(
     samples: NDArray[np.float32], rate: int, options: GateOptions
@@ -30,35 +29,32 @@ def frame_levels(
     """
     frame = frame_samples(rate, options)
     count = len(samples) // frame
-    frames = samples[: count * frame].reshape(count, frame).astype(np.float32, copy=False)
-    frames = frames - frames.mean(axis=1, keepdims=True)
-    window, bands = _analysis(rate, frame)
-    spectrum = np.fft.rfft(frames * window)
-    powers = np.empty((count, 1 + bands.shape[1]))
-    powers[:, 0] = np.einsum("ij,ij->i", frames, frames) / frame
-    # A matrix product's last bits depend on the number of rows, and with them what is decided.
-    powers[:, 1:] = np.einsum(
-        "ij,jk->ik", np.square(spectrum.real) + np.square(spectrum.imag), bands
-    )
-    levels: NDArray[np.float64] = 10 * np.log10(np.maximum(powers, 10 ** (SILENCE_DB / 10)))
+    frames = samples[: count * frame].reshape(count, frame)
+    centred = frames - np.add.reduce(frames, axis=1, keepdims=True) / np.float32(frame)
+    window, edges, scale = _analysis(rate, frame)
+    spectrum = np.fft.rfft(centred * window)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    powers = np.empty((count, 1 + len(edges) // 2))
+    powers[:, 0] = np.add.reduce(np.square(centred), axis=1) / frame
+    # Not a matrix product: its last bits would depend on how many frames there are.
+    powers[:, 1:] = np.add.reduceat(power, edges, axis=1)[:, ::2] * scale
+    # Samples that are no numbers count as silence: they would stay in the noise floor for ever.
+    levels: NDArray[np.float64] = 10 * np.log10(np.fmax(powers, 10 ** (SILENCE_DB / 10)))
     return levels
 
 
 @lru_cache(maxsize=16)
-def _analysis(rate: int, frame: int) -> tuple[Weights, Weights]:
-    """A Hann window, and what sums a frame's power spectrum to mean squares of the bands.
+def _analysis(rate: int, frame: int) -> tuple[NDArray[np.float32], list[int], float]:
+    """A Hann window, the first bin and the one after the last of each band, and what makes a mean
+    square of a sum of bins.
 
-    A band between two bins of a short frame takes the nearer one. A frame too short for any has no
-    bands but all of its spectrum.
+    A band between two bins of a short frame takes the next one above. A frame too short for any has
+    its highest bin for a band.
     """
     window = np.hanning(frame + 2)[1:-1].astype(np.float32)
-    frequencies = np.fft.rfftfreq(frame, 1 / rate)
-    columns = []
-    for low, high in pairwise(BAND_EDGES_HZ):
-        inside = (frequencies >= low) & (frequencies < high)
-        if not inside.any() and low < rate / 2 and len(frequencies) > 1:
-            inside[1 + np.abs(frequencies[1:] - (low + high) / 2).argmin()] = True
-        if inside.any():
-            columns.append(inside)
-    bands = np.stack(columns or [np.ones(len(frequencies), dtype=bool)], axis=1)
-    return window, (bands * (2 / (frame * np.square(window).sum()))).astype(np.float32)
+    last = frame // 2
+    edges: list[int] = []
+    for low, high in pairwise(math.ceil(edge * frame / rate) for edge in BAND_EDGES_HZ):
+        if low < last:
+            edges += [low, min(max(high, low + 1), last)]
+    return window, edges or [last, last], 2 / (frame * float(np.square(window).sum()))

@@ -35,7 +35,7 @@ class GateOptions:
     leave_db: float = 6.0
     """Decibels above the noise floor below which it ends."""
     minimum_dbfs: float = -60.0
-    """Decibels re full scale; nothing quieter is speech, however quiet the room."""
+    """Decibels re full scale; nothing quieter begins an utterance, however quiet the room."""
     quiet_dbfs: float = -80.0
     """Decibels re full scale; a band that is quieter counts as this loud."""
     min_speech_ms: float = 100.0
@@ -45,17 +45,16 @@ class GateOptions:
     padding_ms: float = 100.0
     """Milliseconds kept on both sides, at most `min_silence_ms`; the rest of the closing silence is
     not kept."""
-    onset_ms: float = 500.0
+    onset_ms: float = 300.0
     """Milliseconds within which `min_speech_ms` must lie; an utterance begins no earlier, padding
     aside."""
     floor_ms: float = 2000.0
-    """Milliseconds; time constant by which the noise floor follows the levels between utterances,
+    """Milliseconds; time constant with which the noise floor follows the levels between utterances,
     and falls within them."""
     floor_rise_db_per_s: float = 1.5
     """Decibels per second by which the noise floor may rise within an utterance."""
     floor_start_ms: float = 1000.0
-    """Milliseconds whose quieter levels give the first noise floor; no utterance is told of before.
-    """
+    """Milliseconds whose quieter levels give the first noise floor; nothing is told before."""
     silero_enter: float = 0.5
     """Probability of speech, 0 to 1, at which it begins. Gate silero only."""
     silero_leave: float = 0.35

@@ -180,7 +180,8 @@ class Segmenter:
         """What the gate's openings and closings make of what is there."""
         pieces: list[Piece] = []
         for boundary in boundaries:
-            pieces += self._pieces(self._cutter.due(boundary.decided - 1))
+            # A gate that hears late may tell at the end of a run what it would have told after it.
+            pieces += self._pieces(self._cutter.due(min(boundary.decided - 1, self.position)))
             if boundary.opens:
                 self._utterance += 1
                 self._cutter.open(max(self._origin, boundary.position), boundary.decided)

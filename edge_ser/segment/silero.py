@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,12 +62,12 @@ class SileroGate:
 
     @property
     def lookback(self) -> int:
-        """Most samples by which an opening may lie before the position that was decided at."""
+        """Most samples by which an opening may lie before the position that it was decided at."""
         return self._utterances.lookback * self.frame + self._delay
 
     @property
     def hangover(self) -> int:
-        """Most samples by which a closing may lie before the position that was decided at."""
+        """Most samples by which a closing may lie before the position that it was decided at."""
         return self._utterances.hangover * self.frame + self._delay
 
     def process(self, samples: Samples) -> list[Boundary]:
@@ -83,7 +84,10 @@ class SileroGate:
         if self._resampler:
             self._take(self._resampler.process(np.empty(0, np.float32), last=True))
         self._announce(self._utterances.end_run())
-        boundaries = [*self._due(), *self._coming]
+        boundaries = [
+            replace(boundary, decided=min(boundary.decided, self.position))
+            for boundary in self._coming
+        ]
         self.is_open = False
         self._detector.reset()
         self.position += count

@@ -44,12 +44,12 @@ class SpeechGate(Protocol):
 
     @property
     def lookback(self) -> int:
-        """Most samples by which an opening may lie before the position that was decided at."""
+        """Most samples by which an opening may lie before the position that it was decided at."""
 
     @property
     def hangover(self) -> int:
         """Most samples by which the closing of an utterance whose opening was decided earlier may
-        lie before the position that was decided at."""
+        lie before the position that it was decided at."""
 
     @property
     def position(self) -> int:
@@ -93,12 +93,12 @@ class EnergyGate:
 
     @property
     def lookback(self) -> int:
-        """Most samples by which an opening may lie before the position that was decided at."""
+        """Most samples by which an opening may lie before the position that it was decided at."""
         return self._decisions.lookback * self.frame
 
     @property
     def hangover(self) -> int:
-        """Most samples by which a closing may lie before the position that was decided at."""
+        """Most samples by which a closing may lie before the position that it was decided at."""
         return self._decisions.hangover * self.frame
 
     @property

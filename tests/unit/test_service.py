@@ -517,6 +517,30 @@ def test_a_wrong_option_of_listen_is_refused_at_once(
     assert "--microphone" in capsys.readouterr().err
 
 
+def test_a_model_that_the_settings_name_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "mine.tflite"
+    model.touch()
+    config = tmp_path / "edge-ser.toml"
+    config.write_text(f'[model]\nname = "{model}"\n')
+    monkeypatch.setattr(service, "running_environment", lambda: SYSTEM)
+    monkeypatch.setattr(service, "CONFIG", config)
+    read: list[str] = []
+
+    def make_plan(_: Environment, arguments: Sequence[str], files: Sequence[str]) -> service.Plan:
+        read.extend(files)
+        return service.Plan("unit of " + " ".join(arguments), "", ())
+
+    monkeypatch.setattr(service, "make_plan", make_plan)
+    assert main(["service", "install", "--dry-run", "--", "--mic", "USB"]) == 0
+    assert capsys.readouterr().out == "unit of --mic USB"
+    assert read == [str(model)]
+    config.write_text("[model]\nnome = 1\n")
+    assert main(["service", "install", "--dry-run"]) == 2
+    assert "nome" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("verb", ["install", "uninstall"])
 def test_others_than_root_are_told_the_command(
     verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
