@@ -72,9 +72,7 @@ def test_a_fault_is_logged_once_then_once_a_minute_with_its_count(
     ]
 
 
-def test_alive_while_audio_comes_and_no_inference_hangs(
-    health: Health, clock: StreamClock
-) -> None:
+def test_alive_while_audio_comes_and_no_inference_hangs(health: Health, clock: StreamClock) -> None:
     health.beat("audio")
     clock.advance(STALE_S - 1)
     assert health.alive()
