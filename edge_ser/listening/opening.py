@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_ser.classifier import Classifier, load_model
-from edge_ser.errors import UsageError
+from edge_ser.errors import ConfigError, UsageError
 from edge_ser.events import DecideOptions
 from edge_ser.listening.clock import Clock, StreamClock, SystemClock
 from edge_ser.listening.files import FileSource
@@ -63,7 +63,11 @@ def make_clock(options: SourceOptions) -> Clock:
 
 
 def make_source(options: SourceOptions, clock: Clock) -> Source:
-    """The source that options describe; not open yet."""
+    """The source that options describe; not open yet.
+
+    Raises:
+        ConfigError: a channel of a file.
+    """
     if options.input is None:
         return Microphone(options, clock)
     if options.input == "-" or is_pipe(options.input):
@@ -75,5 +79,10 @@ def make_source(options: SourceOptions, clock: Clock) -> Source:
             clock,
             options.channel,
             options.block_ms,
+        )
+    if options.channel is not None:
+        raise ConfigError(
+            f"source: channel is {options.channel} with the file {options.input}, expected none: "
+            "all channels of a file are mixed; extract the one you want first"
         )
     return FileSource(options.input, clock, options.pace, options.block_ms)

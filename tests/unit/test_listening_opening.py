@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 import edge_ser
-from edge_ser.errors import UsageError
+from edge_ser.errors import ConfigError, UsageError
 from edge_ser.listening import SourceOptions, StreamClock, SystemClock, make_clock, make_source
 from edge_ser.listening.files import FileSource
 from edge_ser.listening.microphone import Microphone
@@ -67,3 +67,9 @@ def test_each_kind_of_input_has_its_source_and_clock(tmp_path: Path) -> None:
         assert isinstance(make_source(options, make_clock(options)), kind)
         assert isinstance(make_clock(options), SystemClock)
     assert isinstance(make_clock(SourceOptions(input="a.wav", pace="fast")), StreamClock)
+
+
+def test_a_channel_of_a_file_is_refused_and_not_ignored() -> None:
+    options = SourceOptions(input="a.wav", channel=2)
+    with pytest.raises(ConfigError, match="channel is 2 with the file a.wav"):
+        make_source(options, make_clock(options))
