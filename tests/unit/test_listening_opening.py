@@ -71,5 +71,5 @@ def test_each_kind_of_input_has_its_source_and_clock(tmp_path: Path) -> None:
 
 def test_a_channel_of_a_file_is_refused_and_not_ignored() -> None:
     options = SourceOptions(input="a.wav", channel=2)
-    with pytest.raises(ConfigError, match="channel is 2 with the file a.wav"):
+    with pytest.raises(ConfigError, match=r"channel is 2 with the file a\.wav"):
         make_source(options, make_clock(options))
