@@ -103,7 +103,7 @@ def command(
       edge-ser listen --mic USB --format jsonl | jq .label
       edge-ser listen --mode window --hop 0.5
       edge-ser listen --input interview.wav --pace fast
-      arecord -q -f S16_LE -r 16000 -t raw | edge-ser listen --input - --rate 16000
+      arecord -q -f S16_LE -r 16000 | edge-ser listen --input -
       edge-ser listen --config /etc/edge-ser.toml
 
     \b
