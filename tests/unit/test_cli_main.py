@@ -63,7 +63,7 @@ def test_an_unknown_command_is_answered_with_the_nearest(capsys: Capture) -> Non
 
 def test_a_command_like_nothing_is_answered_with_all(capsys: Capture) -> None:
     assert main(["xyzzy"]) == 2
-    assert "there are classify, models, inspect" in capsys.readouterr().err
+    assert "there are classify, listen, mics" in capsys.readouterr().err
 
 
 def test_an_unknown_option_is_answered_with_the_nearest(capsys: Capture) -> None:
