@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edge_ser import load_model
 from edge_ser.listening import Block, Clock, Listener, Source, StreamClock
+from edge_ser.listening.memory import return_freed_memory
 from edge_ser.listening.pcm import PcmSource
 from edge_ser.sinks import JsonLines, SinkRunner
 
@@ -82,6 +83,7 @@ def speak(given: Given) -> None:
 
 def listen(given: Given) -> None:
     """The listening process: samples from standard input, events out, then what was measured."""
+    return_freed_memory()
     clock = StreamClock(epoch=0.0)
     notes: list[tuple[float, float]] = []
     longest = {"pieces": 0, "sink": 0}

@@ -20,7 +20,7 @@ from .offline import Samples
 __all__ = ["Player", "VirtualMicrophone", "as_int16", "available", "virtual_microphone"]
 
 START_S = 10.0
-WRITE_S = 0.02
+WRITE_S = 0.05
 
 
 @dataclass(frozen=True)

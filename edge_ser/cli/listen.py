@@ -123,8 +123,11 @@ def command(
 
 
 def _listen(config: Config, read: Callable[[], Config]) -> None:
+    from edge_ser.listening.memory import return_freed_memory
+
     live = config.report.format == "table" and _shows_pictures()
     _set_up_log(config, live)
+    return_freed_memory()
     model = _open(config)
 
     from edge_ser.listening import Attendant, Listener, SystemClock, make_clock, make_source

@@ -18,7 +18,8 @@ __all__ = ["Attendant", "sentence"]
 
 LOG = logging.getLogger("edge_ser.listening")
 
-TICK_S = 0.5
+TICK_S = 1.0
+"""Between two looks at the listener; each wakes the processor."""
 CLASSIFY_S = 1.3
 """Seconds that the clip in hand may take once listening is to stop."""
 FLUSH_S = 0.6

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
 
+import numpy as np
+
 from edge_ser.errors import AudioError, EdgeSerError
 from edge_ser.listening.clock import Clock
 from edge_ser.listening.options import SourceOptions
@@ -24,8 +26,13 @@ LOG = logging.getLogger("edge_ser.capture")
 
 RECOVERED = "recovered"
 """The cause that `report` is called with when audio comes again."""
-TICK_S = 0.1
+TICK_S = 0.25
 """Longest wait after which `stopping` is looked at."""
+QUIET_S = 0.4
+"""Seconds for which a live source is left alone while nothing hurries: less than the shortest
+utterance and the silence that ends it take together, so that no event comes later for it."""
+MOST_BLOCKS = 100
+"""That are handed on as one."""
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 """Seconds before a source is opened again: from the first, doubled at each attempt, to this."""
@@ -57,19 +64,22 @@ class Capture:
         report: Callable[[str, str], None],
         options: SourceOptions | None = None,
         beat: Callable[[], None] = lambda: None,
+        hurried: Callable[[], bool] = lambda: True,
     ) -> None:
         """Supervise a source.
 
         Args:
             source: not open yet; it is closed when the iteration ends.
             clock: only its monotonic side is used: the wall clock may be set at will.
-            stopping: ends the iteration within `TICK_S`, that of a wait included.
+            stopping: ends the iteration within `QUIET_S`, that of a wait included.
             report: called with a cause and one line at every fault, every failed attempt to mend
                 it and every recovery. Causes: absent (does not open), unplugged (breaks off),
                 stall, suspend, error (raises what it should not), recovered; and what a source that
                 goes on gives as the cause of samples it lost. `state` is up to date when called.
             options: `stall_s` is used.
             beat: called several times a second, unless a call of the source hangs.
+            hurried: whether the next block matters at once. Otherwise a live source is left alone
+                for `QUIET_S` and what has come is then handed on as one block: fewer wake-ups.
         """
         self.state = "opening"
         self._source = source
@@ -77,9 +87,11 @@ class Capture:
         self._stopping = stopping
         self._report = report
         self._beat = beat
+        self._hurried = hurried
         self._stall_s = (options or SourceOptions()).stall_s
         self._wait_s = FIRST_WAIT_S
         self._fault: FaultError | None = None
+        self._held: Block | None = None
         self._slept_s = 0.0
         self._until_s: float | None = None
 
@@ -116,17 +128,45 @@ class Capture:
         good_s = 0.0
         while not self._stopping.is_set():
             self._beat()
+            in_quiet = self._source.live and not self._hurried()
             with self._faults("unplugged"):
-                block = self._source.read(TICK_S)
+                block = self._gather() if in_quiet else self._read(TICK_S)
             self._check_sleep()
             if block is None:
                 self._check_stall(self._clock.monotonic() - heard_s)
+                if in_quiet:
+                    self._clock.sleep(QUIET_S)
                 continue
             good_s = 0.0 if block.lost else good_s + len(block.samples) / block.rate
             if good_s >= GOOD_S:
                 self._wait_s = FIRST_WAIT_S
             yield self._marked(block)
             heard_s = self._clock.monotonic()
+
+    def _read(self, timeout: float) -> Block | None:
+        """The next block, from the source unless one is held."""
+        held, self._held = self._held, None
+        return held or self._source.read(timeout)
+
+    def _gather(self) -> Block | None:
+        """All blocks that have come, as one; what does not continue them is held."""
+        blocks: list[Block] = []
+        try:
+            while len(blocks) < MOST_BLOCKS:
+                block = self._read(0.0)
+                if block is None:
+                    break
+                if blocks and (block.lost or block.rate != blocks[0].rate):
+                    self._held = block
+                    break
+                blocks.append(block)
+        except Exception:
+            if not blocks:  # what is broken says so again
+                raise
+        if len(blocks) < 2:
+            return blocks[0] if blocks else None
+        samples = np.concatenate([block.samples for block in blocks])
+        return replace(blocks[0], samples=samples, captured=blocks[-1].captured)
 
     @contextmanager
     def _faults(self, cause: str) -> Iterator[None]:

@@ -49,7 +49,9 @@ class Intake:
         self._jobs = jobs
         self._health = health
         self._clock = clock
-        self._capture = Capture(source, clock, self.stopping, self._report, options, self._beat)
+        self._capture = Capture(
+            source, clock, self.stopping, self._report, options, self._beat, self._hurried
+        )
         self._offset = clock.time() - clock.monotonic()
         self._last_silence = 0.0
 
@@ -157,6 +159,10 @@ class Intake:
         if self._capture.state.startswith("waiting"):
             self._health.trouble("source", message)
         self._health.fault(cause, message)
+
+    def _hurried(self) -> bool:
+        """Somebody speaks, and may end; or we are muted, and what is old must go before that ends."""
+        return self.front.segmenter.is_open or self.muted.is_set()
 
     def _beat(self) -> None:
         self._health.beat("audio")

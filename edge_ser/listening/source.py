@@ -39,7 +39,7 @@ class Source(Protocol):
 
     @property
     def live(self) -> bool:
-        """It cannot wait: what is not read in time is lost, and the newest audio wins."""
+        """It cannot wait: what is not read within half a second may be lost, the oldest first."""
 
     def open(self) -> None:
         """Open it, or open it anew after `close`.

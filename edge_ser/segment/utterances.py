@@ -36,13 +36,15 @@ class Utterances:
             return max(least, round(milliseconds / frame_ms))
 
         self._min_speech = frames(options.min_speech_ms)
-        self._min_silence = frames(options.min_silence_ms)
-        self._padding = min(frames(options.padding_ms, 0), self._min_silence)
+        min_silence = frames(options.min_silence_ms)
+        # The silence is over `late` frames after its last frame was looked at: no need to wait.
+        self._min_silence = max(1, min_silence - late)
+        self._padding = min(frames(options.padding_ms, 0), min_silence)
         self._onset = max(frames(options.onset_ms), self._min_speech)
         self._late = late
         self.lookback = self._onset + self._padding + late
         """Most frames by which an opening lies before its decision."""
-        self.hangover = self._min_silence - self._padding + late
+        self.hangover = self._min_silence + late - self._padding
         """Frames by which a closing lies before its decision."""
         self._begin()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,11 @@ class Scripted:
         self.closed = 0
         self._script = iter(script)
         self._clock = clock
+        self._until = clock.monotonic()
 
     def open(self) -> None:
         self.opened += 1
+        self._until = self._clock.monotonic()
 
     def read(self, timeout: float) -> Block | None:
         for step in self._script:
@@ -51,12 +54,19 @@ class Scripted:
                 raise step
             if step is None:
                 self._clock.advance(timeout)
+                self._until = self._clock.monotonic()
                 return None
             if callable(step):
                 step()
                 continue
-            self._clock.advance(len(step) / RATE)
-            return Block(step, RATE, self._clock.monotonic())
+            due, now = self._until + len(step) / RATE, self._clock.monotonic()
+            if due > now + timeout + 1e-9:
+                self._script = chain([step], self._script)
+                self._clock.advance(timeout)
+                return None
+            self._until = due
+            self._clock.advance(max(0.0, due - now))
+            return Block(step, RATE, due)
         raise SourceEnded("the script")
 
     def close(self) -> None:

@@ -158,6 +158,7 @@ def microphone(
 ) -> Microphone:
     audio = PortAudio(sd, open_s=PATIENT_S, close_s=HANG_S)
     roots = Roots(folder / "proc", folder / "dev", folder / "sys")
+    options = {"block_ms": 100.0, **options}
     return Microphone(SourceOptions(**options), clock, audio=audio, roots=roots)
 
 
