@@ -161,7 +161,7 @@ class Intake:
         self._health.fault(cause, message)
 
     def _hurried(self) -> bool:
-        """Somebody speaks, and may end; or we are muted, and what is old must go before that ends."""
+        """Somebody speaks, and may end; or we are muted, and unmuting is to find nothing old."""
         return self.front.segmenter.is_open or self.muted.is_set()
 
     def _beat(self) -> None:

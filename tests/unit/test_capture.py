@@ -467,11 +467,10 @@ def test_a_source_that_can_wait_is_not_left_alone(clock: FakeClock) -> None:
 
 
 def test_a_stall_is_noticed_in_quiet_too(clock: FakeClock, reports: Reports) -> None:
-    source = FakeSource(clock, (1,), (1, SourceEnded()))
+    source = FakeSource(clock, (1,), (1, SourceEnded(), SourceEnded()))
     stalled = Capture(
         source, clock, threading.Event(), reports, SourceOptions(stall_s=2), hurried=lambda: False
     )
     assert [block.cause for block in stalled] == ["", "stall"]
-    assert source.opened_at[1] - source.opened_at[0] == pytest.approx(
-        2.5 + BLOCK_S, abs=QUIET_S + 0.01
-    )
+    first, second = source.opened_at
+    assert second - first == pytest.approx(2.5 + BLOCK_S, abs=QUIET_S + 0.01)

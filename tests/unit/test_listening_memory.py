@@ -20,7 +20,7 @@ def resident():
 
 if sys.argv[1] == "set":
     assert return_freed_memory()
-np.ones(25_000_000 // 8)  # freed: glibc without the setting keeps arrays up to this size from now on
+np.ones(25_000_000 // 8)  # freed: glibc unset keeps arrays up to this size from now on
 before = resident()
 arrays = [np.ones(1_000_000 // 8) for _ in range(20)]
 last = np.ones(1000)  # lies above them, so that the heap cannot shrink
