@@ -14,6 +14,7 @@ __all__ = ["RollingClassifier"]
 class RollingClassifier:
     """`Classifier.predict` for windows: the same results, with the frames of the last window kept.
 
+    A model that wants a level is given each window with a gain of its own, and then none is kept.
     Serves one thread at a time.
     """
 

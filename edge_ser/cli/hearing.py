@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.native import quiet_runtime
-from edge_ser.cli.options import debugging
 from edge_ser.cli.progress import a_person_watches
-from edge_ser.errors import AudioError, EdgeSerError, StorageError
+from edge_ser.errors import AudioError, StorageError
 
 if TYPE_CHECKING:
     from edge_ser.audio import Clip
     from edge_ser.listening.microphone import Microphone
     from edge_ser.listening.options import SourceOptions
 
-__all__ = ["Duration", "hear", "quietly", "save"]
+__all__ = ["Duration", "hear", "save"]
 
 STALL_S = 3.0
 LONGEST_S = 600.0
@@ -48,26 +46,12 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Keep back what ALSA and PortAudio print, also where they fail: the error says it."""
-    failure = None
-    with quiet_runtime(show=debugging()):
-        try:
-            yield
-        except EdgeSerError as error:
-            failure = error
-    if failure is not None:
-        raise failure
-
-
-@contextmanager
 def _opened(options: SourceOptions) -> Iterator[Microphone]:
     from edge_ser.listening.microphone import Microphone
 
     microphone = Microphone(options)
     try:
-        with quietly():
-            microphone.open()
+        microphone.open()
         yield microphone
     finally:
         microphone.close()

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_ser.cli.options import complete_model, debug_option, open_classifier, use_threads
+from edge_ser.cli.native import quiet_libraries
+from edge_ser.cli.options import (
+    complete_model,
+    debug_option,
+    debugging,
+    open_classifier,
+    use_threads,
+)
 from edge_ser.config import Config, as_toml, load_config, overrides_from_flags
 from edge_ser.errors import ExitCode, UsageError
 
@@ -119,7 +126,8 @@ def command(
     if print_config:
         click.echo(as_toml(given, _open(given).card), nl=False)
         return
-    _listen(given, read)
+    with quiet_libraries(show=debugging()):
+        _listen(given, read)
 
 
 def _listen(config: Config, read: Callable[[], Config]) -> None:

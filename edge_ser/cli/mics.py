@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.hearing import Duration, hear, quietly, save
-from edge_ser.cli.options import complete_model, debug_option, use_threads
+from edge_ser.cli.hearing import Duration, hear, save
+from edge_ser.cli.native import quiet_libraries
+from edge_ser.cli.options import complete_model, debug_option, debugging, use_threads
 from edge_ser.cli.output import Record, grid, output_options, refuse_inputs, rendered, write
 from edge_ser.errors import UsageError
 
@@ -31,7 +32,8 @@ def complete_mic(
 
     from edge_ser.listening.devices import list_inputs
 
-    names = sorted({device.handle for device in list_inputs()})
+    with quiet_libraries():
+        names = sorted({device.handle for device in list_inputs()})
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
@@ -161,6 +163,7 @@ def command(
     names. Exit status: 5 when there is no microphone, or it is busy.
     """
     use_threads(1)
+    click.get_current_context().with_resource(quiet_libraries(show=debugging()))
     _check(meter, record, seconds, force)
     if not meter and record is None:
         _list(mic, format_, output)
@@ -203,8 +206,7 @@ def _check(
 def _list(mic: str | None, format_: str, output: str | None) -> None:
     from edge_ser.listening.devices import find_input, list_inputs
 
-    with quietly():
-        devices = list_inputs()
+    devices = list_inputs()
     chosen = devices if mic is None else [find_input(mic, devices)]
     records = [_record(device) for device in chosen]
     fields = ["mic", "name", "default", "rate", "channels", "state", "ids", "driver"]

@@ -26,12 +26,14 @@ class RollingFrontend:
     Windows whose distance is no multiple of `hop_length`, or that do not overlap, are correct too,
     and computed whole. `kind="waveform"` has no frames: always whole.
 
-    Level, floor, `top_db`, DCT and normalisation are those of the window: a gain multiplies the
-    kept powers by its square. The result is within 1e-4 of the offline features, or one last bit of
-    the float32 that holds them (matrix products differ there with the number of rows). With a gain
-    other than 1 librosa's MFCCs of speech are so too; single bands in float32 (log-mel, torchaudio)
-    differ by up to 3e-4 where they lie 70 dB or more below the window's loudest, since samples that
-    are scaled first are rounded otherwise.
+    Floor, `top_db`, DCT and normalisation are those of the window. The result is within 1e-4 of the
+    offline features, or one last bit of the float32 that holds them (matrix products differ there
+    with the number of rows).
+
+    A window with another gain than the last one is computed whole. To multiply the kept powers by
+    the gain's square instead would be off by up to 3e-4 (measured on speech, log-mel and
+    torchaudio): samples that are scaled first are rounded otherwise, and a band 70 dB below the
+    window's loudest is little more than such rounding.
 
     Keeps `frames * n_mels` values (100 kB for PLB). For one thread, like the stream itself.
     """
@@ -65,6 +67,7 @@ class RollingFrontend:
         self._window = window_samples
         self._side = pad_side
         self._start: int | None = None
+        self._gain = 1.0
         frontend.spec.shape(clip_samples)
         if frontend.spec.kind != "waveform":
             self._inner, self._edges = self._layout()
@@ -80,7 +83,7 @@ class RollingFrontend:
         Args:
             window: mono float32 samples at the frontend's rate, shape (window_samples,).
             start: position of its first sample in the stream; may be negative.
-            gain: factor on the samples.
+            gain: factor on the samples; another one than last time costs a whole window.
 
         Returns:
             float32, shape `frontend.spec.shape(clip_samples)`.
@@ -94,15 +97,17 @@ class RollingFrontend:
                 f"the window has shape {window.shape}, expected ({self._window},): "
                 "make another RollingFrontend for it"
             )
+        scaled = window if gain == 1 else window * np.float32(gain)
+        clip = fit(scaled, self._clip, self._side)
         if self._frontend.spec.kind == "waveform":
-            scaled = window if gain == 1 else window * np.float32(gain)
-            return self._frontend(fit(scaled, self._clip, self._side))
+            return self._frontend(clip)
+        if gain != self._gain:
+            self.reset()
+            self._gain = gain
         rows = np.concatenate([self._edges, self._shift(start)])
-        mel, energy = self._frontend.bands_of(fit(window, self._clip, self._side), rows)
-        self._mel[rows], self._energy[rows] = mel, energy
+        self._mel[rows], self._energy[rows] = self._frontend.bands_of(clip, rows)
         self._start = start
-        power = self._mel.dtype.type(gain**2)
-        return self._frontend.features(self._mel * power, self._energy * power)
+        return self._frontend.features(self._mel, self._energy)
 
     def _layout(self) -> tuple[tuple[int, int], NDArray[np.intp]]:
         """First and last + 1 of the frames that can be kept, and those always to be transformed.

@@ -101,7 +101,7 @@ class Attendant:
     def _tell(self) -> None:
         """State and causes go to the service manager, and the state to the log, as they change."""
         status = self._listener.status()
-        said = (status.state, *status.causes)
+        said = _condition(status)
         if said[:1] != self._said[:1]:
             LOG.info("%s", status.state)
         if said != self._said:
@@ -136,7 +136,7 @@ class Attendant:
 def sentence(status: Status) -> str:
     """A status in one line for a log."""
     parts = [
-        ", ".join([status.state, *status.causes]),
+        ", ".join(_condition(status)),
         f"{status.stream_s:.0f} s heard",
         f"{status.events} events",
         f"level {status.level_dbfs:.0f} dBFS",
@@ -146,3 +146,7 @@ def sentence(status: Status) -> str:
     parts += [f"{name}: {count} events dropped" for name, count in status.sink_drops.items()]
     parts += [f"{cause} x{count}" for cause, count in sorted(status.faults.items())]
     return "; ".join(parts)
+
+
+def _condition(status: Status) -> tuple[str, ...]:
+    return (status.state, *(["muted"] if status.muted else []), *status.causes)

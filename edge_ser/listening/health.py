@@ -62,6 +62,11 @@ class Health:
         if before is not None and cause is None:
             LOG.info("%s: recovered", part)
 
+    def forget(self, part: str) -> bool:
+        """`part` has nothing to do for now; whether it was in trouble."""
+        with self._lock:
+            return self._troubles.pop(part, None) is not None
+
     def fault(self, cause: str, message: str) -> None:
         """Count a fault, and log it: at once the first time, then at most once a minute."""
         now = self._clock.monotonic()

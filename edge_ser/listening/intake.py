@@ -21,6 +21,7 @@ __all__ = ["Intake"]
 
 CLOCK_STEP_S = 2.0
 SILENCE_EVERY_S = 1.0
+BEAT_S = 1.0
 
 
 class Intake:
@@ -38,9 +39,6 @@ class Intake:
         self.front = Front(pipeline)
         self.stopping = threading.Event()
         self.muted = threading.Event()
-        self.listening = threading.Event()
-        """Cleared while paused."""
-        self.listening.set()
         self.replacement: Pipeline | None = None
         """The pipeline to go on with at the next block."""
         self.skipped_s = 0.0
@@ -49,11 +47,31 @@ class Intake:
         self._jobs = jobs
         self._health = health
         self._clock = clock
+        self._letting_go = threading.Event()
+        self._resumed = threading.Event()
+        self._resumed.set()
         self._capture = Capture(
-            source, clock, self.stopping, self._report, options, self._beat, self._hurried
+            source, clock, self._letting_go, self._report, options, self._beat, self._hurried
         )
         self._offset = clock.time() - clock.monotonic()
         self._last_silence = 0.0
+        self._heard_at: float | None = None
+
+    def stop(self) -> None:
+        """End `run`, which finishes what is in hand. Any thread may call this and the next two."""
+        self.stopping.set()
+        self._resumed.set()
+        self._letting_go.set()
+
+    def pause(self) -> None:
+        """Let go of a live source, also of one that is waited for; read no other one on."""
+        self._resumed.clear()
+        if self._source.live:
+            self._letting_go.set()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._resumed.set()
 
     def run(self) -> None:
         """Listen to the end.
@@ -65,7 +83,8 @@ class Intake:
         try:
             self.front.pipeline.warm_up()
             self._health.enter("warming")
-            while self._listen() and not self.stopping.is_set():
+            # `stop` sets `stopping` first: where it is not seen here, letting go is seen later.
+            while not self.stopping.is_set() and self._listen():
                 self._pause()
             stopped = self.stopping.is_set()
             self._queue(self.front.interrupt() if stopped else self.front.finish())
@@ -74,22 +93,36 @@ class Intake:
             self._jobs.close()
 
     def _listen(self) -> bool:
-        """Take blocks until the source ends (False) or is to be paused (True)."""
+        """Take blocks until the source ends (False) or has been let go of (True)."""
         for block in self._capture:
             self._take(block)
-            if not self.listening.is_set():
-                return True
-        return False
+            if not self._source.live:
+                self._await_resume()
+        return self._letting_go.is_set()
 
     def _pause(self) -> None:
-        paused = self._clock.monotonic()
-        self._source.close()
-        while not self.listening.wait(1.0):
+        """Stay without the source until it is wanted again; what comes then follows a gap."""
+        # Cleared before the wait: a pause that is asked for from here on is not overlooked.
+        self._letting_go.clear()
+        in_trouble = self._health.forget("source")
+        self._queue(self.front.interrupt())
+        if self._heard_at is None:
+            self._await_resume()
+            return
+        if in_trouble:  # what was missed until now was wanted
+            lost_s = self._clock.monotonic() - self._heard_at
+            self.front.dropped += round(lost_s * self.front.pipeline.rate)
+        self._await_resume()
+        before, self._heard_at = self._heard_at, self._clock.monotonic()
+        self._queue(self.front.interrupt(self._heard_at - before))
+
+    def _await_resume(self) -> None:
+        while not (self.stopping.is_set() or self._resumed.wait(BEAT_S)):
             self._beat()
-        self._queue(self.front.interrupt(self._clock.monotonic() - paused))
 
     def _take(self, block: Block) -> None:
         self._beat()
+        self._heard_at = block.captured
         self._health.enter("listening")
         self._notice_clock_step()
         if self.replacement is not None:

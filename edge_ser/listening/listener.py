@@ -83,8 +83,7 @@ class Listener:
 
     def stop(self) -> None:
         """End listening; an utterance in hand is still classified and comes as the last event."""
-        self._intake.stopping.set()
-        self._intake.listening.set()
+        self._intake.stop()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until all is classified; whether that was so within `timeout` seconds.
@@ -138,12 +137,16 @@ class Listener:
         self._intake.muted.clear()
 
     def pause(self) -> None:
-        """Let go of the microphone until `resume`."""
-        self._intake.listening.clear()
+        """Let go of the microphone until `resume`, or stop waiting for one that is missing.
+
+        Takes effect within half a second, unless the audio system itself hangs; an utterance in
+        hand ends. A file or pipe stays open and is not read on.
+        """
+        self._intake.pause()
 
     def resume(self) -> None:
-        """Open the microphone again."""
-        self._intake.listening.set()
+        """Open the microphone again, or read on."""
+        self._intake.resume()
 
     def replace(self, model: Classifier, options: Listening | None = None) -> None:
         """Go on with another model or other options, without a gap in the audio.

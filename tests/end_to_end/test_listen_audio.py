@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import subprocess
 import time
@@ -205,6 +206,13 @@ def assert_heard_before_and_after(listening: Any, sound_server: Any) -> None:
     assert not after["cut"]
     assert after["start_s"] > before["end_s"] + after["dropped_samples"] / RATE
     assert listening.said("recovered") == 1
+    assert_all_ours(listening.log)
+
+
+def assert_all_ours(log: list[str]) -> None:
+    """PortAudio and ALSA print on standard error too, several lines at each failure."""
+    for line in log:
+        assert re.match(r"\d\d:\d\d:\d\d (info|warning) ", line)
 
 
 @pytest.mark.needs("pulseaudio")
@@ -249,6 +257,7 @@ def test_a_microphone_that_is_not_there_yet(listen: Listen, model: Path, sound_s
     (event,) = listening.wait_for_events(1)
     assert event["dropped_samples"] == 0
     assert listening.end() == 0
+    assert_all_ours(listening.log)
 
 
 @pytest.mark.needs("pulseaudio")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -131,6 +132,36 @@ def test_a_fifo_goes_on_with_its_next_writer(
     later = len(SPEECH) / RATE + missed_s
     for event, before in zip(second, expected, strict=True):
         assert event["start_s"] == pytest.approx(before["start_s"] + later, abs=0.03)
+
+
+def test_signals_mute_and_unmute_what_a_fifo_brings(
+    listen: Listen, model: Path, tmp_path: Path
+) -> None:
+    """Heartbeats say that a signal has been seen, and that what was written has been heard."""
+    fifo = tmp_path / "audio.fifo"
+    os.mkfifo(fifo)
+    raw = ("--input", str(fifo), "--rate", str(RATE), "--heartbeat", "1")
+    listening = listen("--model", str(model), *raw, stdin=False)
+    utterance = speech(0.3)
+    length_s = len(utterance) / RATE
+    with fifo.open("wb", buffering=0) as writer:
+        for number, (state, sent) in enumerate(
+            (
+                ("listening", None),
+                ("listening, muted", signal.SIGUSR1),
+                ("listening", signal.SIGUSR2),
+            )
+        ):
+            if sent is not None:
+                listening.process.send_signal(sent)
+                listening.wait_for_log(f"heartbeat: {state}; {number * length_s:.0f} s heard")
+            writer.write(utterance.tobytes())
+            listening.wait_for_log(f"heartbeat: {state}; {(number + 1) * length_s:.0f} s heard")
+        assert listening.end() == 0
+    first, last = listening.events
+    assert first["start_s"] == pytest.approx(1.5, abs=0.2)
+    assert last["start_s"] == pytest.approx(2 * length_s + 1.5, abs=0.2)
+    assert last["dropped_samples"] == 0
 
 
 def test_a_damaged_file_is_heard_up_to_the_damage(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,25 @@ def windows_from_scratch(
             pipeline.decider.decide("window", scores, start, end, piece.utterance, piece.cut)
         )
     return [decision for decision in decisions if decision is not None]
+
+
+def test_the_offline_pass_keeps_neither_samples_nor_levels(model: Classifier) -> None:
+    rate, minutes = model.card.input.rate, 4
+    rng = np.random.default_rng(0)
+    second = rng.standard_normal(rate).astype(np.float32)
+
+    def stream() -> Iterator[np.ndarray]:
+        for number in range(60 * minutes):
+            yield second * np.float32(0.1 if number % 20 == 10 else 1e-4)
+
+    tracemalloc.start()
+    try:
+        found = sum(1 for _ in cuts(stream(), model))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == 3 * minutes
+    assert peak < 20 * second.nbytes
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 10, 100])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -238,6 +239,15 @@ def test_a_status_in_one_line() -> None:
         "degraded, source: gone; 61 s heard; 3 events; level -42 dBFS; 7 samples lost, "
         "1.2 s skipped; overflow x1; stall x2"
     )
+
+
+def test_that_it_is_muted_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    attendant, played, told = attended(None, None)
+    status = replace(played.status(), muted=True)
+    monkeypatch.setattr(played, "status", lambda: status)
+    attendant.run(nothing)
+    assert "listening, muted" in told.words
+    assert sentence(status).startswith("listening, muted; 0 s heard")
 
 
 @pytest.fixture

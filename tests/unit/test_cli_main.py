@@ -16,7 +16,6 @@ import pytest
 from edge_ser import errors
 from edge_ser.cli import COMMANDS, LazyGroup, cli, main
 from edge_ser.cli.failures import one_line
-from edge_ser.cli.native import quiet_runtime
 from edge_ser.cli.progress import progress_bar, results_scroll_by
 
 Capture = pytest.CaptureFixture[str]
@@ -206,45 +205,6 @@ def test_help_imports_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["--help"]) == 0
 
 
-class TestQuietRuntime:
-    """Descriptor 2, below sys.stderr."""
-
-    def test_kept_back_when_the_call_succeeds(self, capfd: Capture) -> None:
-        with quiet_runtime():
-            os.write(2, b"INFO: chatter\n")
-        os.write(2, b"after\n")
-        assert capfd.readouterr().err == "after\n"
-
-    def test_shown_when_the_call_fails(self, capfd: Capture) -> None:
-        with pytest.raises(ValueError, match="no"), quiet_runtime():
-            os.write(2, b"ERROR: reason\n")
-            raise ValueError("no")
-        assert capfd.readouterr().err == "ERROR: reason\n"
-
-    def test_a_flood_is_shown_from_its_end(self, capfd: Capture) -> None:
-        with pytest.raises(ValueError, match="no"), quiet_runtime():
-            os.write(2, b"x" * 100_000 + b"end\n")
-            raise ValueError("no")
-        said = capfd.readouterr().err
-        assert said.endswith("end\n")
-        assert len(said) < 20_000
-
-    def test_let_through_when_asked(self, capfd: Capture) -> None:
-        with quiet_runtime(show=True):
-            os.write(2, b"INFO: chatter\n")
-            assert capfd.readouterr().err == "INFO: chatter\n"
-
-    def test_without_a_standard_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def closed(_: int) -> int:
-            raise OSError(errno.EBADF, "Bad file descriptor")
-
-        monkeypatch.setattr(os, "dup", closed)
-        monkeypatch.setattr(sys, "stderr", None)
-        with quiet_runtime():
-            ran = True
-        assert ran
-
-
 class TestProgressBar:
     def test_nobody_is_told_where_it_is_not_shown(self, capfd: Capture) -> None:
         with progress_bar(shown=False) as progress:
@@ -295,22 +255,3 @@ def test_completion_never_disturbs_the_line_that_is_typed(
         monkeypatch.setenv("COMP_CWORD", "x")
     assert main([]) == 2
     assert capsys.readouterr() == ("", "")
-
-
-def test_a_runtime_without_a_temporary_folder_is_not_quiet_but_works(
-    monkeypatch: pytest.MonkeyPatch, capfd: Capture
-) -> None:
-    def refusing() -> None:
-        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
-
-    monkeypatch.setattr("tempfile.TemporaryFile", refusing)
-    with quiet_runtime():
-        os.write(2, b"INFO: chatter\n")
-    assert capfd.readouterr().err == "INFO: chatter\n"
-
-
-def test_announcements_of_a_runtime_explain_no_failure(capfd: Capture) -> None:
-    with pytest.raises(ValueError, match="no"), quiet_runtime():
-        os.write(2, b"INFO: Created a delegate\nERROR: no kernel\n")
-        raise ValueError("no")
-    assert capfd.readouterr().err == "ERROR: no kernel\n"

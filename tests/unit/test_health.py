@@ -43,6 +43,18 @@ def test_trouble_degrades_until_it_is_over(
     assert caplog.messages == ["source: recovered", "sink: recovered"]
 
 
+def test_trouble_of_what_need_not_be_done_is_forgotten_without_a_word(
+    health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    health.enter("listening")
+    health.trouble("source", "unplugged")
+    with caplog.at_level(logging.INFO, "edge_ser"):
+        assert health.forget("source")
+        assert not health.forget("source")
+    assert health.state == "listening"
+    assert caplog.messages == []
+
+
 def test_a_microphone_that_is_absent_at_the_start_is_told_too(health: Health) -> None:
     health.enter("warming")
     health.trouble("source", "absent")
