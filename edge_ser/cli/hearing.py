@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.cli.output import printable
 from edge_ser.cli.progress import a_person_watches
 from edge_ser.errors import AudioError, StorageError
 
@@ -99,7 +100,7 @@ def _live_bar(name: str, seconds: float) -> Iterator[Callable[..., None]]:
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(name, total=QUIET_DB, said="")
+        task = bar.add_task(printable(name), total=QUIET_DB, said="")
 
         def show(samples: object, at: float) -> None:
             level, peak = block_levels(samples)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from typing import Any, TextIO, TypeVar, cast
 import click
 
 from edge_ser.errors import StorageError, UsageError
+from edge_ser.sinks.lines import CONTROLS
 
 __all__ = [
     "Record",
@@ -53,7 +54,7 @@ def output_options(function: Function) -> Function:
 
 
 def _json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    return json.dumps(value, ensure_ascii=False, indent=indent).translate(CONTROLS)
 
 
 def _as_json(records: Iterable[Record]) -> Iterator[str]:

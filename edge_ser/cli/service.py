@@ -73,13 +73,14 @@ def _files_of(arguments: tuple[str, ...]) -> list[str]:
 
     from edge_ser import service
     from edge_ser.cli import listen
-    from edge_ser.config import load_config
+    from edge_ser.config import load_config, overrides_from_flags
 
     context = listen.command.make_context("edge-ser listen", list(arguments))
-    config = context.params["config"] or service.CONFIG
-    if not os.path.exists(config):
-        return []
-    model = load_config(config, {}, {}).model.name or ""
+    flags = dict(context.params)
+    config, assignments = flags.pop("config"), flags.pop("assignments")
+    del flags["print_config"]
+    path = config or (service.CONFIG if os.path.exists(service.CONFIG) else None)
+    model = load_config(path, {}, overrides_from_flags(assignments, **flags)).model.name or ""
     return [model] if os.path.isabs(model) and os.path.isfile(model) else []
 
 

@@ -19,6 +19,8 @@ __all__ = ["MAX_BYTES", "OTHER_VARIABLES", "Setting", "from_environment", "from_
 
 MAX_BYTES = 1_000_000
 """Of a configuration file."""
+MAX_DOTS = 200
+"""In a line: tomllib takes the square of a dotted key's length, which for a megabyte is hours."""
 
 PREFIX = "EDGE_SER_"
 OTHER_VARIABLES = ("DATA", "REQUIRE", "RUNS", "TFLITE_RUNTIME_PYTHON")
@@ -116,6 +118,7 @@ def _in_file(path: str | Path) -> Iterator[Given]:
 def _document(path: str | Path) -> dict[str, Any]:
     try:
         text = _contents(path).decode("utf-8-sig")  # some editors begin a file with a mark
+        _refuse_endless_keys(text)
         return tomllib.loads(text)
     except OSError as error:
         raise ConfigError(
@@ -127,6 +130,12 @@ def _document(path: str | Path) -> dict[str, Any]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: {error}, expected a TOML file: correct it") from error
+
+
+def _refuse_endless_keys(text: str) -> None:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > MAX_DOTS:
+            raise ValueError(f"over {MAX_DOTS} dots (at line {number})")
 
 
 def _contents(path: str | Path) -> bytes:

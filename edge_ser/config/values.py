@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from edge_ser.sinks.lines import CONTROLS
+
 __all__ = ["expected", "from_text", "from_toml", "is_table", "shown", "to_toml"]
 
 WORDS = {
@@ -112,7 +114,7 @@ def to_toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return repr(value)
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(str(value), ensure_ascii=False).translate(CONTROLS)
 
 
 def _parted(kind: Any) -> tuple[Any, bool]:

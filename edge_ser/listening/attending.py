@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from edge_ser.errors import EdgeSerError
+from edge_ser.errors import EdgeSerError, StorageError
 from edge_ser.events import Status
 from edge_ser.listening.clock import Clock
 from edge_ser.listening.listener import Listener
@@ -50,9 +50,10 @@ class Attendant:
 
     def stop(self) -> None:
         """Ask the listener to end; safe within a signal handler."""
+        # Once: a signal within the handler of another would wait for that one's locks.
         if self._stop_asked is None:
             self._stop_asked = self._clock.monotonic()
-        self._listener.stop()
+            self._listener.stop()
 
     def status(self) -> Status:
         """The listener's status, with what its sinks could not take."""
@@ -68,6 +69,7 @@ class Attendant:
 
         Raises:
             EdgeSerError: what ended listening before its time.
+            StorageError: the source has ended, and a sink could not write all of its events.
         """
         self._listener.start()
         self._notifier.ready()
@@ -86,7 +88,12 @@ class Attendant:
                     beaten = now
                     LOG.info("heartbeat: %s", sentence(self.status()))
         finally:
-            self._end()
+            unwritten = self._end()
+        if unwritten and self._stop_asked is None:
+            raise StorageError(
+                f"{', '.join(unwritten)}: not all events were written: make room or permission "
+                "there, or name another place"
+            )
 
     def _too_late(self) -> bool:
         asked = self._stop_asked
@@ -124,13 +131,17 @@ class Attendant:
             LOG.error("not reloaded, everything stays as it was: %s", error)
         self._notifier.ready()
 
-    def _end(self) -> None:
+    def _end(self) -> list[str]:
+        """Close the sinks; the names of those that could not write all that they were given."""
+        unwritten = []
         self._notifier.stopping()
         for runner in self._sinks:
             hurried = FLUSH_S / len(self._sinks)
             whole = runner.close(FINISH_S if self._stop_asked is None else hurried)
             if not whole and not runner.broken:
                 LOG.error("%s: not all events were written", runner.name)
+                unwritten.append(runner.name)
+        return unwritten
 
 
 def sentence(status: Status) -> str:

@@ -7,6 +7,7 @@ the socket that the service manager named in NOTIFY_SOCKET.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import MutableMapping
@@ -80,6 +81,7 @@ class Notifier:
 
 def _half_in_seconds(microseconds: str) -> float | None:
     """Half the watchdog's time-out; None unless it is a positive number."""
-    if not (microseconds.isascii() and microseconds.isdigit()) or int(microseconds) == 0:
+    # 64 bits have 20 digits; Python refuses thousands of them.
+    if not re.fullmatch(r"[0-9]{1,20}", microseconds) or int(microseconds) == 0:
         return None
     return int(microseconds) / 2e6

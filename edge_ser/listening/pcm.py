@@ -22,6 +22,9 @@ __all__ = ["PcmSource", "is_pipe"]
 STDIN = "-"
 LOUDEST = 1000.0
 """Full scale times this is no audio, but samples of another format."""
+MOST_PARTS = 1000
+"""Of a pipe that are taken in a row: who writes on for ever after a WAV must not keep its reader,
+not even where the clock stands still without audio."""
 
 
 def is_pipe(path: str) -> bool:
@@ -106,7 +109,7 @@ class PcmSource:
             UsageError: raw samples, and their rate was not given.
         """
         deadline = self._clock.monotonic() + timeout
-        while True:
+        for _ in range(MOST_PARTS):
             block = self._take()
             if block is not None:
                 return block
@@ -116,6 +119,7 @@ class PcmSource:
             if not self._poll.poll(wait * 1000):
                 return None
             self._receive()
+        return None
 
     def close(self) -> None:
         """Let go of the FIFO; standard input stays open."""
@@ -179,7 +183,10 @@ class PcmSource:
     def _receive(self) -> None:
         """Take what the pipe holds, at most what a block still needs."""
         layout = self._layout
-        wanted = 4096 if layout is None else self._block_bytes(layout) - len(self._held)
+        if layout is None:  # twice as much each time: a long header is not searched for ever
+            wanted = max(4096, len(self._held))
+        else:
+            wanted = self._block_bytes(layout) - len(self._held)
         try:
             data = os.read(self._fd, wanted)
         except BlockingIOError:

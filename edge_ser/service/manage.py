@@ -94,7 +94,9 @@ def _with_files_from_the_root(arguments: Iterable[str]) -> tuple[list[str], list
     before = ""
     for argument in arguments:
         option, equals, value = argument.partition("=")
-        if not equals:
+        if argument.startswith("-m"):  # -mFILE
+            option, value = argument[:2], argument[2:]
+        elif not equals:
             option, value = before, argument
         if option in READING and os.path.isfile(value):
             named.append(os.path.abspath(value))

@@ -45,11 +45,7 @@ def _as_bytes(character: str) -> str:
 
 
 def _refuse_unwritable(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = "\0" + text
-    if "\0" in text:
+    if re.search("[\0\ud800-\udfff]", text):
         raise UsageError(
             f"{text!r}: a systemd unit cannot carry it, expected UTF-8 text: use another name"
         )

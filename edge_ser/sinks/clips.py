@@ -82,6 +82,8 @@ class SaveClips:
         """
         with self._as_storage_error():
             self._make_room(0)
+            if not os.access(self._folder, os.W_OK | os.X_OK):
+                raise OSError("may not be written")
 
     def write(self, event: Event, clip: Clip | None) -> None:
         """Keep the clip of an event; that of a partial result comes again with the whole one.

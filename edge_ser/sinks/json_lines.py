@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from edge_ser.errors import ConfigError, StorageError
-from edge_ser.sinks.lines import LineWriter
+from edge_ser.sinks.lines import CONTROLS, LineWriter
 
 if TYPE_CHECKING:
     from edge_ser.audio import Clip
@@ -50,7 +50,8 @@ class JsonLinesOptions:
 
 def json_line(event: Event) -> str:
     """An event as JSON in one line."""
-    return json.dumps(event.to_dict(), ensure_ascii=False, allow_nan=False)
+    line = json.dumps(event.to_dict(), ensure_ascii=False, allow_nan=False)
+    return line.translate(CONTROLS)
 
 
 class JsonLines:

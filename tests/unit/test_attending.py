@@ -206,7 +206,8 @@ def test_a_sink_in_trouble_degrades(event: Event) -> None:
         assert tried.wait(30)
 
     attendant, _, told = attended(offer, None, sinks=[runner])
-    attendant.run(nothing)
+    with pytest.raises(StorageError, match="sink: not all events were written"):
+        attendant.run(nothing)
     assert "degraded, sink sink: disk full" in told.words
     assert attendant.status().sink_drops == {"sink": 1}
     assert "sink: 1 events dropped" in sentence(attendant.status())
