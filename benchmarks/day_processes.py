@@ -42,7 +42,7 @@ class Given(NamedTuple):
 class Watched:
     """A source that says with every block how long the stream is by now."""
 
-    live = False
+    live = paced = False
 
     def __init__(self, source: Source, clock: Clock, told: Callable[[float], None]) -> None:
         self._source = source

@@ -29,7 +29,7 @@ RECOVERED = "recovered"
 TICK_S = 0.25
 """Longest wait after which `stopping` is looked at."""
 QUIET_S = 0.4
-"""Seconds for which a live source is left alone while nothing hurries: less than the shortest
+"""Seconds for which a paced source is left alone while nothing hurries: less than the shortest
 utterance and the silence that ends it take together, so that no event comes later for it."""
 MOST_BLOCKS = 100
 """That are handed on as one."""
@@ -78,7 +78,7 @@ class Capture:
                 goes on gives as the cause of samples it lost. `state` is up to date when called.
             options: `stall_s` is used.
             beat: called several times a second, unless a call of the source hangs.
-            hurried: whether the next block matters at once. Otherwise a live source is left alone
+            hurried: whether the next block matters at once. Otherwise a paced source is left alone
                 for `QUIET_S` and what has come is then handed on as one block: fewer wake-ups.
         """
         self.state = "opening"
@@ -128,7 +128,7 @@ class Capture:
         good_s = 0.0
         while not self._stopping.is_set():
             self._beat()
-            in_quiet = self._source.live and not self._hurried()
+            in_quiet = self._source.paced and not self._hurried()
             with self._faults("unplugged"):
                 block = self._gather() if in_quiet else self._read(TICK_S)
             self._check_sleep()

@@ -37,6 +37,7 @@ class FileSource:
         self._path = path
         self._clock = clock
         self._pace = pace
+        self.paced = pace == "real"
         self._block_ms = block_ms
         self._file: AudioFile | None = None
         self._position = 0

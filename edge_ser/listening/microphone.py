@@ -44,7 +44,7 @@ class Microphone:
     found by its name. One thread opens, reads and closes.
     """
 
-    live = True
+    live = paced = True
 
     def __init__(
         self,

@@ -47,7 +47,7 @@ class PcmSource:
     in between counts as lost (cause "writer"), and its WAV header, if any, is read anew.
     """
 
-    live = False
+    live = paced = False  # a pipe holds a third of a second or less
 
     def __init__(
         self,

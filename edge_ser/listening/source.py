@@ -41,6 +41,10 @@ class Source(Protocol):
     def live(self) -> bool:
         """It cannot wait: what is not read within half a second may be lost, the oldest first."""
 
+    @property
+    def paced(self) -> bool:
+        """Audio comes as it is spoken, and may be left unread for half a second."""
+
     def open(self) -> None:
         """Open it, or open it anew after `close`.
 

@@ -51,7 +51,7 @@ class FakeSource:
     name = "fake"
 
     def __init__(self, clock: FakeClock, *sessions: tuple[Act, ...], live: bool = True) -> None:
-        self.live = live
+        self.live = self.paced = live
         self.clock = clock
         self.sessions = list(sessions)
         self.opened_at: list[float] = []
@@ -459,7 +459,7 @@ def test_what_came_before_a_break_is_handed_on(clock: FakeClock, reports: Report
     assert reports.causes == ["unplugged", RECOVERED]
 
 
-def test_a_source_that_can_wait_is_not_left_alone(clock: FakeClock) -> None:
+def test_a_source_at_its_own_pace_is_not_left_alone(clock: FakeClock) -> None:
     source = Ticking(clock, live=False)
     supervised = Capture(source, clock, threading.Event(), Reports(), hurried=lambda: False)
     for block in islice(supervised, 5):

@@ -37,7 +37,7 @@ class Scripted:
     name = "scripted"
 
     def __init__(self, script: Iterable[Any], clock: StreamClock, live: bool = True) -> None:
-        self.live = live
+        self.live = self.paced = live
         self.opened = 0
         self.closed = 0
         self._script = iter(script)
