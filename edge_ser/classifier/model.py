@@ -90,10 +90,18 @@ class Classifier:
         with _opened(source, rate) as recording:
             if recording.length > self._clip_length(recording.rate) * CROP_LIMIT:
                 return self._classify_long(recording, watch)
-            clip = Clip(recording.read(0, recording.length), recording.rate)
-        watch.lap("load")
-        scores, gain = self._classify_clip(clip, watch)
-        return self._prediction(scores, clip.seconds, gain, watch)
+            return self._classify_whole(recording, watch)
+
+    def crop(self, source: str | Path | BinaryIO | Clip) -> Prediction:
+        """Classify one recording as one clip: a long one is centre-cropped, as in training.
+
+        Raises:
+            AudioError: it cannot be decoded, or holds NaN or infinite samples.
+            ModelError: the graph takes other features, or gives scores that are not finite.
+        """
+        watch = Stopwatch()
+        with _opened(source, None) as recording:
+            return self._classify_whole(recording, watch)
 
     def classify_many(self, paths: Iterable[str | Path]) -> Iterator[Outcome]:
         """Classify files one after the other; one that fails does not stop the rest."""
@@ -142,6 +150,12 @@ class Classifier:
     def scores(self, clip: Clip) -> Scores:
         """Calibrated scores of one clip, always centre-cropped, in the order of `card.labels`."""
         return self._classify_clip(clip, Stopwatch())[0]
+
+    def _classify_whole(self, recording: Recording, watch: Stopwatch) -> Prediction:
+        clip = Clip(recording.read(0, recording.length), recording.rate)
+        watch.lap("load")
+        scores, gain = self._classify_clip(clip, watch)
+        return self._prediction(scores, clip.seconds, gain, watch)
 
     def _classify_clip(self, clip: Clip, watch: Stopwatch) -> tuple[Scores, float]:
         """The path of one clip: samples to calibrated scores and the gain that was applied (dB)."""

@@ -29,6 +29,7 @@ COMMANDS = {
     "listen": "Name the emotion in what a microphone hears, as it is spoken.",
     "mics": "List the microphones, judge one, or record from it.",
     "service": "Run listening as a system service: install, uninstall, status.",
+    "bench": "Measure how fast this machine is, beside the published table.",
     "models": "List the installed models with licence and measured accuracy.",
     "inspect": "Show what a model file says of itself: labels, input, training, limits.",
     "verify": "Check that a model file is whole and computes here what it computed at export.",

@@ -7,16 +7,19 @@ order, so nothing else moves and any ONNX tool still reads the file.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from edge_ser.errors import ModelDamagedError, ModelError
 
-__all__ = ["KEY", "check", "encode", "entry", "is_onnx", "prepare", "split"]
+__all__ = ["KEY", "check", "encode", "entry", "is_onnx", "prepare", "split", "tensors"]
 
 KEY = "edge_ser"
 
 MAX_FIELDS = 2_000_000
 MAX_DEPTH = 64
+MAX_RANK = 64
+"""Axes of a tensor."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _IR_VERSION, _GRAPH, _METADATA = 1, 7, 14
@@ -34,6 +37,7 @@ _NESTED: Mapping[str, Mapping[int, str]] = {
     "tensor": {},
 }
 _EXTERNAL_DATA, _DATA_LOCATION, _OP_TYPE = 13, 14, 4
+_DIMS, _DATA_TYPE = 1, 2
 
 
 class Field(NamedTuple):
@@ -131,6 +135,36 @@ def check(data: bytes) -> None:
 
     A path in a model can lead anywhere on the disk, and no hash of ours covers what lies there.
     """
+    for message, _, field in _walk(data):
+        _refuse_reference(message, field, data)
+
+
+def tensors(data: bytes) -> list[tuple[int, tuple[int, ...]]]:
+    """TensorProto.data_type and shape of every tensor that the file holds; raises as `split`."""
+    found: dict[int, tuple[int, list[int]]] = {}
+    for message, begin, field in _walk(data):
+        if message != "tensor":
+            continue
+        kind, shape = found.get(begin, (0, []))
+        if field.number == _DATA_TYPE:
+            kind = field.value
+        elif field.number == _DIMS and field.wire == _VARINT:
+            shape = [*shape, field.value]
+        elif field.number == _DIMS and field.wire == _BYTES:
+            shape = [*shape, *islice(_packed(data, field.begin, field.stop), MAX_RANK + 1)]
+        if len(shape) > MAX_RANK:
+            raise _damaged(field.start)
+        found[begin] = kind, shape
+    return [(kind, tuple(shape)) for kind, shape in found.values()]
+
+
+def _walk(data: bytes) -> Iterator[tuple[str, int, Field]]:
+    """Fields of all messages that can hold a tensor: the message's kind, its first byte, the field.
+
+    Raises:
+        ModelDamagedError: not a whole protobuf message.
+        ModelError: deeper or longer than any real model.
+    """
     pending = [("model", 0, len(data), 0)]
     visited = 0
     while pending:
@@ -146,10 +180,17 @@ def check(data: bytes) -> None:
                     f"the .onnx model has more than {MAX_FIELDS} parts; re-export it with "
                     "tensors as raw data"
                 )
-            _refuse_reference(message, field, data)
+            yield message, begin, field
             child = _NESTED[message].get(field.number)
             if child is not None and field.wire == _BYTES:
                 pending.append((child, field.begin, field.stop, depth + 1))
+
+
+def _packed(data: bytes, start: int, stop: int) -> Iterator[int]:
+    """Varints one behind the other."""
+    while start < stop:
+        value, start = _varint(data, start, stop)
+        yield value
 
 
 def _refuse_reference(message: str, field: Field, data: bytes) -> None:

@@ -14,7 +14,7 @@ from edge_ser.corpora.known import (
     speech_commands_split,
 )
 from edge_ser.corpora.manifest import read_manifest
-from edge_ser.corpora.reading import READERS, read_corpus
+from edge_ser.corpora.reading import READERS, read_corpus, recognised
 from edge_ser.corpora.utterances import Corpus, Utterance
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "read_manifest",
     "read_ravdess",
     "read_speech_commands",
+    "recognised",
     "speech_commands_split",
 ]

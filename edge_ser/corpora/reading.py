@@ -19,7 +19,7 @@ from edge_ser.corpora.manifest import read_manifest
 from edge_ser.corpora.utterances import Corpus, Utterance, audio_files
 from edge_ser.errors import DataError
 
-__all__ = ["READERS", "read_corpus"]
+__all__ = ["READERS", "read_corpus", "recognised"]
 
 READERS: Mapping[str, Callable[[Path], list[Utterance]]] = {
     "emodb": read_emodb,
@@ -67,7 +67,7 @@ def read_corpus(name_or_path: str | Path) -> Corpus:
 
 
 def _read_folder(folder: Path) -> Corpus:
-    name = _recognise(folder)
+    name = recognised(folder)
     if name is not None:
         return Corpus(name, tuple(READERS[name](folder)))
     manifest = folder / "manifest.csv"
@@ -76,8 +76,12 @@ def _read_folder(folder: Path) -> Corpus:
     return Corpus(folder.resolve().name, tuple(utterances))
 
 
-def _recognise(folder: Path) -> str | None:
-    """The known corpus of which a folder has the tree, or more than half of its names."""
+def recognised(folder: Path) -> str | None:
+    """The known corpus of which a folder has the tree, or more than half of its names.
+
+    Raises:
+        DataError: the folder cannot be listed.
+    """
     if evaluations(folder):
         return "iemocap"
     stems = [path.stem for path in audio_files(folder)]

@@ -15,7 +15,7 @@ from edge_ser.runtime.tensors import Tensor, arranged, dequantise, one_line, qua
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TfliteInterpreter"]
+__all__ = ["TfliteInterpreter", "taken_nodes"]
 
 RUNTIMES = (
     ("ai-edge-litert", "ai_edge_litert.interpreter"),
@@ -160,14 +160,23 @@ def _as_float(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:
 
 
 def _placement(interpreter: Any) -> dict[str, object]:
-    """Nodes of the graph, and those that a delegate took, where the runtime tells.
+    """Nodes of the graph, and those that a delegate took, where the runtime tells."""
+    if not hasattr(interpreter, "_get_ops_details"):
+        return {}
+    plain, taken = taken_nodes(interpreter._get_ops_details())
+    return {
+        "nodes": len(plain),
+        "delegated_nodes": len(taken),
+        "other_nodes": sorted({plain[i]["op_name"] for i in range(len(plain)) if i not in taken}),
+    }
+
+
+def taken_nodes(nodes: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], set[int]]:
+    """The nodes of the graph out of an interpreter's list, and which of them a delegate took.
 
     Delegated nodes stay in the list; each DELEGATE node stands for those between its inputs and
     its outputs.
     """
-    if not hasattr(interpreter, "_get_ops_details"):
-        return {}
-    nodes = interpreter._get_ops_details()
     plain = [node for node in nodes if node["op_name"] != "DELEGATE"]
     maker = {int(out): index for index, node in enumerate(plain) for out in node["outputs"]}
     taken: set[int] = set()
@@ -179,8 +188,4 @@ def _placement(interpreter: Any) -> dict[str, object]:
             if index is not None and index not in taken:
                 taken.add(index)
                 pending += [int(t) for t in plain[index]["inputs"] if int(t) not in inputs]
-    return {
-        "nodes": len(plain),
-        "delegated_nodes": len(taken),
-        "other_nodes": sorted({plain[i]["op_name"] for i in range(len(plain)) if i not in taken}),
-    }
+    return plain, taken

@@ -139,3 +139,27 @@ def test_bytes_come_back(value: bytes) -> None:
     data = encode(3, value)
     (field,) = walker._fields(data, 0, len(data))
     assert data[field.begin : field.stop] == value
+
+
+def test_tensors_are_found_with_type_and_shape_however_dims_are_written() -> None:
+    apart = encode(1, 64) + encode(1, 3) + encode(2, 1) + encode(9, b"data")
+    packed = encode(2, 10) + encode(1, b"\x80\x01\x07")
+    scalar = encode(2, 1) + encode(9, b"data")
+    data = model(encode(5, apart) + encode(5, scalar) + node(encode(5, packed)))
+    assert sorted(walker.tensors(data)) == [(1, ()), (1, (64, 3)), (10, (128, 7))]
+
+
+def test_axes_are_bounded() -> None:
+    for dims in (encode(1, 2) * 65, encode(1, b"\x02" * 65)):
+        with pytest.raises(ModelDamagedError, match="damaged"):
+            walker.tensors(model(encode(5, dims)))
+    assert walker.tensors(model(encode(5, encode(1, b"\x02" * 64)))) == [(0, (2,) * 64)]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_have_tensors_or_are_damage(blob: bytes) -> None:
+    try:
+        found = walker.tensors(model(encode(5, blob)))
+    except ModelError:
+        return
+    assert all(size >= 0 for _, shape in found for size in shape)

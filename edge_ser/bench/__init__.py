@@ -1,0 +1,1 @@
+"""The benchmark: stages, statistics, memory, energy and conditions of one model on one machine."""
