@@ -44,7 +44,8 @@ def command() -> None:
       edge-ser bench compare before.json after.json
       edge-ser bench profile --model plb
 
-    'edge-ser bench run --help' lists what can be set.
+    'edge-ser bench run --help' lists what can be set. Results go to standard
+    output, or to FILE with -o.
     """
 
 

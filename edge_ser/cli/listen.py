@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,14 +19,16 @@ from edge_ser.cli.options import (
     open_classifier,
     use_threads,
 )
+from edge_ser.cli.output import write
+from edge_ser.cli.sinking import make_runners, refuse_inputs_of, shows_pictures
+from edge_ser.cli.steering import Steering, steering
 from edge_ser.config import Config, as_toml, load_config, overrides_from_flags
-from edge_ser.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from edge_ser.audio import Clip
     from edge_ser.classifier import Classifier
-    from edge_ser.events import Event, Status
-    from edge_ser.listening import Attendant, Listener, Listening
+    from edge_ser.events import Event
+    from edge_ser.listening import Attendant, Listening
     from edge_ser.sinks import SinkRunner
 
 LOG = logging.getLogger("edge_ser.cli")
@@ -122,56 +121,73 @@ def command(
         return load_config(config, os.environ, overrides_from_flags(assignments, **flags))
 
     use_threads(flags["threads"] or 1)
-    given = read()
-    if print_config:
-        click.echo(as_toml(given, _open(given).card), nl=False)
-        return
-    with quiet_libraries(show=debugging()):
-        _listen(given, read)
+    with steering() as steered:
+        given = read()
+        if print_config:
+            write([_effective(given)], None)
+            return
+        with quiet_libraries(show=debugging()):
+            _listen(given, read, config, steered)
 
 
-def _listen(config: Config, read: Callable[[], Config]) -> None:
+def _effective(config: Config) -> str:
+    from edge_ser.card import naming
+
+    model = _open(config)
+    with naming(model.path):
+        return as_toml(config, model.card)
+
+
+def _listen(
+    config: Config, read: Callable[[], Config], path: str | None, steered: Steering
+) -> None:
+    """Listen until the source ends or a signal says so.
+
+    path: of the configuration file.
+    """
     from edge_ser.listening.memory import return_freed_memory
 
-    live = config.report.format == "table" and _shows_pictures()
+    live = config.report.format == "table" and shows_pictures()
     _set_up_log(config, live)
     return_freed_memory()
     model = _open(config)
+    refuse_inputs_of(config, path, model.path)
 
     from edge_ser.listening import Attendant, Listener, SystemClock, make_clock, make_source
     from edge_ser.listening.notify import Notifier
 
     clock = make_clock(config.source)
     source = make_source(config.source, clock)
+    options = _options(config, model)
     attendant: Attendant
-    sinks = _sinks(config, live, lambda: attendant.status())
-    listener = Listener(
-        model,
-        source,
-        _options(config, model),
-        config.source,
-        clock,
-        [_taking(runner, source.live) for runner in sinks],
-    )
+    runners = make_runners(config, live, lambda: attendant.status())
+    taking = [_taking(runner, source.live) for runner in runners]
+    listener = Listener(model, source, options, config.source, clock, taking)
     attendant = Attendant(
-        listener, sinks, Notifier(os.environ), SystemClock(), config.report.heartbeat_s
+        listener, runners, Notifier(os.environ), SystemClock(), config.report.heartbeat_s
     )
 
     def reload() -> None:
         again = read()
         replacement = _open(again)
+        for writing in (config, again):
+            refuse_inputs_of(writing, path, replacement.path)
         listener.replace(replacement, _options(again, replacement))
         _set_up_log(again, live)
         _say_what_waits(config, again)
 
-    with _signals(attendant, listener) as interrupted:
-        attendant.run(reload)
-    if interrupted:
-        click.get_current_context().exit(ExitCode.INTERRUPTED)
-
-
-def _shows_pictures() -> bool:
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+    steered.obey(
+        {
+            signal.SIGTERM: attendant.stop,
+            signal.SIGINT: attendant.stop,
+            signal.SIGHUP: attendant.reload_asked.set,
+            signal.SIGUSR1: listener.mute,
+            signal.SIGUSR2: listener.unmute,
+        }
+    )
+    attendant.run(reload)
+    if steered.status:
+        click.get_current_context().exit(steered.status)
 
 
 def _set_up_log(config: Config, live: bool) -> None:
@@ -198,66 +214,13 @@ def _open(config: Config) -> Classifier:
 
 
 def _options(config: Config, model: Classifier) -> Listening:
+    from edge_ser.card import naming
     from edge_ser.listening import Listening
 
-    return Listening(*config.for_card(model.card))
-
-
-def _sinks(config: Config, live: bool, status: Callable[[], Status]) -> list[SinkRunner]:
-    """Where events go: standard output, and what the configuration names."""
-    from edge_ser.sinks import JsonLines, JsonLinesFile, LiveView, PlainLines, SaveClips, SinkRunner
-
-    if config.jsonl.path == "-":
-        raise UsageError("-o -: events go to standard output anyway: choose --format jsonl")
-    sinks: list[Any] = []
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a label in another script is not lost
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    if live:
-        view = LiveView(sys.stdout, status)
-        sinks.append(view)
-    elif config.report.format == "jsonl":
-        sinks.append(JsonLines(sys.stdout))
-    else:
-        sinks.append(PlainLines(sys.stdout))
-    if config.jsonl.path is not None:
-        file = JsonLinesFile(config.jsonl)
-        file.open()
-        sinks.append(file)
-    if config.clips.folder is not None:
-        clips = SaveClips(config.clips)
-        clips.open()
-        sinks.append(clips)
-    if live:
-        view.start()
-    return [SinkRunner(sink) for sink in sinks]
+    with naming(model.path):  # what its card recommends may be out of range
+        return Listening(*config.for_card(model.card))
 
 
 def _taking(runner: SinkRunner, live: bool) -> Callable[[Event, Clip], object]:
     """A file can wait for a sink; a microphone cannot."""
     return runner.offer if live else runner.put
-
-
-@contextmanager
-def _signals(attendant: Attendant, listener: Listener) -> Iterator[list[int]]:
-    """Let signals steer; yields a list that is not empty once somebody pressed Ctrl-C."""
-    interrupted: list[int] = []
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        if interrupted:  # the second time it is meant
-            raise KeyboardInterrupt
-        interrupted.append(number)
-        attendant.stop()
-
-    handlers: dict[signal.Signals, Callable[[int, FrameType | None], Any]] = {
-        signal.SIGTERM: lambda *_: attendant.stop(),
-        signal.SIGINT: interrupt,
-        signal.SIGHUP: lambda *_: attendant.reload_asked.set(),
-        signal.SIGUSR1: lambda *_: listener.mute(),
-        signal.SIGUSR2: lambda *_: listener.unmute(),
-    }
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

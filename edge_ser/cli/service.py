@@ -10,7 +10,7 @@ import click
 from edge_ser.cli.helping import HelpContext
 from edge_ser.cli.options import debug_option
 from edge_ser.cli.output import Record, output_options, printable, rendered, write
-from edge_ser.errors import ExitCode
+from edge_ser.errors import ExitCode, UsageError
 
 __all__ = ["command"]
 
@@ -78,9 +78,15 @@ def _files_of(arguments: tuple[str, ...]) -> list[str]:
     context = listen.command.make_context("edge-ser listen", list(arguments))
     flags = dict(context.params)
     config, assignments = flags.pop("config"), flags.pop("assignments")
-    del flags["print_config"]
+    if flags.pop("print_config"):
+        raise UsageError("--print-config: a service is to listen, not to end: leave it out")
     path = config or (service.CONFIG if os.path.exists(service.CONFIG) else None)
-    model = load_config(path, {}, overrides_from_flags(assignments, **flags)).model.name or ""
+    loaded = load_config(path, {}, overrides_from_flags(assignments, **flags))
+    if loaded.source.input == "-":
+        raise UsageError(
+            "source.input is -: a service has no standard input: name a microphone or a FIFO"
+        )
+    model = loaded.model.name or ""
     return [model] if os.path.isabs(model) and os.path.isfile(model) else []
 
 

@@ -42,7 +42,8 @@ def overrides_from_flags(assignments: Iterable[str] = (), **flags: object) -> di
     flags: by the names of `FLAGS`; None is a flag that was not given.
 
     Raises:
-        ConfigError: an assignment without `=`, or for a key that a flag sets as well.
+        ConfigError: an assignment without `=`, or for a key that a flag sets as well; an empty
+            flag, for a shell variable that is not set must not choose the microphone.
 
     >>> overrides_from_flags(["gate.enter_db=12"], mic="USB", hop=0.5, mode=None)
     {'gate.enter_db': '12', 'source.mic': 'USB', 'segment.hop_s': '0.5'}
@@ -57,8 +58,13 @@ def overrides_from_flags(assignments: Iterable[str] = (), **flags: object) -> di
         path = FLAGS[flag]
         if value is None:
             continue
+        name = flag.replace("_", "-")
+        if not str(value).strip():
+            raise ConfigError(
+                f"--{name} is empty, expected a value: leave the flag out, or set the shell "
+                "variable that it was to come from"
+            )
         if path in overrides:
-            name = flag.replace("_", "-")
             raise ConfigError(f"--set {path} and --{name} are both given: leave one out")
         overrides[path] = str(value)
     return overrides

@@ -14,7 +14,8 @@ Level = Literal["debug", "info", "warning", "error"]
 
 CHOICES = {"format": get_args(Format), "log_level": get_args(Level)}
 
-MAX_THREADS = 1024
+MAX_THREADS = 256
+"""As the runtime has it, which is not imported for this."""
 HEARTBEAT_S = (1.0, 86_400.0)
 
 

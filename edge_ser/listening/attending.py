@@ -49,8 +49,7 @@ class Attendant:
         self._said: tuple[str, ...] = ()
 
     def stop(self) -> None:
-        """Ask the listener to end; safe within a signal handler."""
-        # Once: a signal within the handler of another would wait for that one's locks.
+        """Ask the listener to end. Any thread may call; only the first call counts."""
         if self._stop_asked is None:
             self._stop_asked = self._clock.monotonic()
             self._listener.stop()
@@ -75,7 +74,7 @@ class Attendant:
         self._notifier.ready()
         fed = beaten = self._clock.monotonic()
         try:
-            while not self._listener.join(TICK_S) and not self._too_late():
+            while not self._listener.join(self._patience_s()) and not self._too_late():
                 now = self._clock.monotonic()
                 self._watch_sinks()
                 self._tell()
@@ -95,9 +94,15 @@ class Attendant:
                 "there, or name another place"
             )
 
+    def _patience_s(self) -> float:
+        """Seconds until the next look."""
+        asked = self._stop_asked
+        left = TICK_S if asked is None else asked + CLASSIFY_S - self._clock.monotonic()
+        return min(TICK_S, max(0.0, left))
+
     def _too_late(self) -> bool:
         asked = self._stop_asked
-        return asked is not None and self._clock.monotonic() - asked > CLASSIFY_S
+        return asked is not None and self._clock.monotonic() - asked >= CLASSIFY_S
 
     def _watch_sinks(self) -> None:
         for runner in self._sinks:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import stat
 import sys
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge_ser.audio.clip import Samples, as_clip, check_layout
-from edge_ser.errors import AudioError
+from edge_ser.audio.clip import check_layout
+from edge_ser.errors import AudioError, UsageError
 from edge_ser.listening.clock import Clock, StreamClock
-from edge_ser.listening.pcm_layout import RAW, Layout, find_layout
+from edge_ser.listening.pcm_layout import RAW, Layout, as_mono, find_layout
 from edge_ser.listening.source import Block, SourceEnded
 
 __all__ = ["PcmSource", "is_pipe"]
 
+LOG = logging.getLogger("edge_ser.listening")
+
 STDIN = "-"
-LOUDEST = 1000.0
-"""Full scale times this is no audio, but samples of another format."""
 MOST_PARTS = 1000
 """Of a pipe that are taken in a row: who writes on for ever after a WAV must not keep its reader,
 not even where the clock stands still without audio."""
@@ -44,7 +41,8 @@ class PcmSource:
     holds, and tells only its own user ("overrun"); `--mic` counts such losses.
 
     Standard input ends with its writer. A FIFO does not: the next writer is waited for, the time
-    in between counts as lost (cause "writer"), and its WAV header, if any, is read anew.
+    in between counts as lost (cause "writer"), and its WAV header, if any, is read anew. A writer
+    of what is no audio is said, and the next one waited for.
     """
 
     live = paced = False  # a pipe holds a third of a second or less
@@ -105,12 +103,16 @@ class PcmSource:
 
         Raises:
             SourceEnded: the writer has closed standard input.
-            AudioError: the pipe cannot be read, or does not hold such samples.
-            UsageError: raw samples, and their rate was not given.
+            AudioError: the pipe cannot be read; standard input does not hold such samples.
+            UsageError: standard input holds raw samples, and their rate was not given.
         """
         deadline = self._clock.monotonic() + timeout
         for _ in range(MOST_PARTS):
-            block = self._take()
+            try:
+                block = self._take()
+            except AudioError as error:
+                self._refuse(error)
+                block = None
             if block is not None:
                 return block
             if self._ended:
@@ -123,6 +125,7 @@ class PcmSource:
 
     def close(self) -> None:
         """Let go of the FIFO; standard input stays open."""
+        self._say_what_was_not_heard()
         fd, self._fd = self._fd, -1
         if fd >= 0:
             self._poll.unregister(fd)
@@ -168,10 +171,13 @@ class PcmSource:
         self._left: int | None = None
         self._ended = False
         self._joined = False
+        self._refused = False
+        self._beyond = 0
 
     def _next_writer(self) -> None:
         """Wait for another writer of a FIFO; a pipe without a name can have none."""
-        if self._path == STDIN or not os.path.exists(os.path.realpath(self._path)):
+        self._say_what_was_not_heard()
+        if not self._has_a_name():
             raise SourceEnded(f"{self.name}: closed by its writer")
         # Opened before the old end is closed: a writer is never without a reader.
         fd = self._fifo()
@@ -179,6 +185,10 @@ class PcmSource:
         self._start_writer()
         self._joined = self._until is not None
         self._watch(fd)
+
+    def _has_a_name(self) -> bool:
+        """Another writer can find it: neither standard input nor what a shell calls /dev/fd/63."""
+        return self._path != STDIN and os.path.exists(os.path.realpath(self._path))
 
     def _receive(self) -> None:
         """Take what the pipe holds, at most what a block still needs."""
@@ -197,13 +207,44 @@ class PcmSource:
             ) from error
         self._captured = self._clock.monotonic()
         self._ended = not data
+        if self._refused:
+            return
         self._hold(data)
         if self._layout is None:
-            self._find_layout()
+            try:
+                self._find_layout()
+            except (AudioError, UsageError) as error:
+                self._refuse(error)
+
+    def _refuse(self, error: AudioError | UsageError) -> None:
+        """What the writer of a FIFO gives is no audio: pass over it until the next writer."""
+        if not self._has_a_name():
+            raise error
+        LOG.warning("%s; not heard, the next writer is waited for", error)
+        self._held, self._layout, self._left, self._refused = bytearray(), None, None, True
+
+    def _say_what_was_not_heard(self) -> None:
+        """Warn where a WAV was longer or shorter than its header declares."""
+        if self._layout is None:
+            return
+        per_second = self._layout.frame * self._layout.rate
+        beyond, self._beyond = self._beyond - self._layout.trailer, 0
+        if beyond > 0:
+            LOG.warning(
+                "%s: %d bytes (%.1f s) after the samples that the WAV header declares: not heard",
+                *(self.name, beyond, beyond / per_second),
+            )
+        if self._ended and self._left:
+            missing, self._left = self._left, 0
+            LOG.warning(
+                "%s: ended %d bytes (%.1f s) before what the WAV header declares",
+                *(self.name, missing, missing / per_second),
+            )
 
     def _hold(self, data: bytes | bytearray) -> None:
         """Keep samples; what follows those that a WAV header declares is none."""
         if self._left is not None:
+            self._beyond += max(0, len(data) - self._left)
             data = data[: self._left]
             self._left -= len(data)
         self._held += data
@@ -234,7 +275,7 @@ class PcmSource:
             return None
         data = bytes(self._held[:wanted])
         del self._held[:wanted]
-        samples = self._mono(data, layout)
+        samples = as_mono(data, layout, self._channel, self.name)
         seconds = len(samples) / layout.rate
         if isinstance(self._clock, StreamClock):
             self._clock.advance(seconds)
@@ -248,23 +289,3 @@ class PcmSource:
 
     def _block_bytes(self, layout: Layout) -> int:
         return max(1, round(layout.rate * self._block_ms / 1000)) * layout.frame
-
-    def _mono(self, data: bytes, layout: Layout) -> Samples:
-        array = _array(data, layout.encoding).reshape(-1, layout.channels)
-        if array.dtype.kind == "f" and not (np.abs(array) <= LOUDEST).all():
-            raise AudioError(
-                f"{self.name}: samples that are not finite or far beyond full scale, expected "
-                "floats in [-1, 1]: check source.sample_format and source.channels"
-            )
-        if self._channel is not None:
-            array = array[:, self._channel - 1]
-        return as_clip(array, layout.rate).samples
-
-
-def _array(data: bytes, encoding: str) -> NDArray[Any]:
-    """Samples as numpy knows them; 24-bit ones as 32-bit ones of the same level."""
-    if encoding != "<i3":
-        return np.frombuffer(data, encoding)
-    wide = np.zeros((len(data) // 3, 4), np.uint8)
-    wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-    return wide.reshape(-1).view("<i4")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.audio.clip import Samples, as_clip
 from edge_ser.errors import AudioError, UsageError
 
-__all__ = ["RAW", "Layout", "find_layout"]
+__all__ = ["RAW", "Layout", "as_mono", "find_layout"]
 
 RAW = {"s16le": "<i2", "f32le": "<f4"}
 WAV = {
@@ -20,6 +25,8 @@ WAV = {
 }
 """numpy's name of the samples by format tag and bits; `<i3` is ours."""
 EXTENSIBLE = 0xFFFE
+LOUDEST = 1000.0
+"""Full scale times this is no audio, but samples of another format."""
 MAX_HEADER = 1 << 20
 """Bytes within which the samples of a WAV must begin."""
 ENDLESS = 0x7FFF_0000
@@ -38,6 +45,8 @@ class Layout:
     """Bytes before the first sample."""
     size: int | None = None
     """Bytes of samples, where a header tells."""
+    trailer: int = 0
+    """Bytes after the samples that are the WAV's own: other chunks, padding."""
 
     @property
     def frame(self) -> int:
@@ -78,7 +87,9 @@ def _wav_layout(head: bytes, ended: bool, name: str) -> Layout | None:
         if kind == b"data":
             rate, channels, encoding = _wav_format(format_chunk, name)
             known = None if size == 0 or size >= ENDLESS else size
-            return Layout(rate, channels, encoding, at, known)
+            whole = int.from_bytes(head[4:8], "little")
+            trailer = max(size % 2, whole + 8 - at - size) if whole < ENDLESS else size % 2
+            return Layout(rate, channels, encoding, at, known, trailer)
         if kind == b"fmt ":
             format_chunk = head[at : at + size]
         at += size + size % 2
@@ -103,3 +114,29 @@ def _wav_format(chunk: bytes, name: str) -> tuple[int, int, str]:
             "or floats: write it as S16_LE"
         )
     return rate, channels, encoding
+
+
+def as_mono(data: bytes, layout: Layout, channel: int | None, name: str) -> Samples:
+    """The samples of one channel, from 1, or the mean of all.
+
+    Raises:
+        AudioError: floats that are no audio.
+    """
+    array = _array(data, layout.encoding).reshape(-1, layout.channels)
+    if array.dtype.kind == "f" and not (np.abs(array) <= LOUDEST).all():
+        raise AudioError(
+            f"{name}: samples that are not finite or far beyond full scale, expected "
+            "floats in [-1, 1]: check source.sample_format and source.channels"
+        )
+    if channel is not None:
+        array = array[:, channel - 1]
+    return as_clip(array, layout.rate).samples
+
+
+def _array(data: bytes, encoding: str) -> NDArray[Any]:
+    """Samples as numpy knows them; 24-bit ones as 32-bit ones of the same level."""
+    if encoding != "<i3":
+        return np.frombuffer(data, encoding)
+    wide = np.zeros((len(data) // 3, 4), np.uint8)
+    wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+    return wide.reshape(-1).view("<i4")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_ser.audio import active_level
+from edge_ser.card import naming
 from edge_ser.classifier import Classifier, RollingClassifier
 from edge_ser.events import DecideOptions, Decider, Decision
 from edge_ser.segment import GateOptions, Piece, Segmenter, SegmentOptions, make_gate
@@ -31,9 +32,10 @@ class Pipeline:
         card = model.card
         self.model = model
         self.rate = card.input.rate
-        self.gate = options.gate or GateOptions.recommended(card.segmenting)
-        self.segment = options.segment or SegmentOptions.recommended(card.segmenting)
-        decide = options.decide or DecideOptions.recommended(card.deciding)
+        with naming(model.path):  # what its card recommends may be out of range
+            self.gate = options.gate or GateOptions.recommended(card.segmenting)
+            self.segment = options.segment or SegmentOptions.recommended(card.segmenting)
+            decide = options.decide or DecideOptions.recommended(card.deciding)
         self.decider = Decider(card.labels, decide, card.output.uncertain_below)
         self.reports_silence = decide.no_speech_after_s is not None
         self._rolling: RollingClassifier | None = None

@@ -27,6 +27,8 @@ REFRESH_S = 0.2
 REMEMBERED = 5
 """Events that the view shows besides the scores of the last one."""
 STOP_S = 2.0
+WIDEST = 1000
+"""Columns; COLUMNS may say anything, and a picture of a hundred million is never done."""
 
 
 def plain_line(event: Event) -> str:
@@ -147,4 +149,7 @@ def _console(stream: TextIO) -> Console:
             # rich's own would end the process.
             raise
 
-    return Terminal(file=stream, highlight=False, markup=False, emoji=False)
+    terminal = Terminal(file=stream, highlight=False, markup=False, emoji=False)
+    if terminal.width > WIDEST:
+        terminal.width = WIDEST
+    return terminal

@@ -178,6 +178,19 @@ def test_a_listener_that_does_not_stop_is_left(monkeypatch: pytest.MonkeyPatch) 
     assert told.words[-1] == "stopping"
 
 
+def test_who_is_asked_to_stop_is_given_its_time_and_no_tick_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[float] = []
+    attendant, played, _ = attended(lambda: attendant.stop(), None, None)
+    played.tick_s = 1.0
+    played.forever = True
+    join = played.join
+    monkeypatch.setattr(played, "join", lambda timeout: given.append(timeout) or join(timeout))
+    attendant.run(nothing)
+    assert given == pytest.approx([attending.TICK_S, 1.0, attending.CLASSIFY_S - 1.0])
+
+
 def test_a_second_request_to_stop_does_not_win_time() -> None:
     attendant, played, _ = attended(*[lambda: attendant.stop()] * 20)
     played.tick_s = 0.5

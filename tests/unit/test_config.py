@@ -29,7 +29,7 @@ from edge_ser.config import (
     sections,
     sources,
 )
-from edge_ser.config.options import ModelOptions, ReportOptions
+from edge_ser.config.options import MAX_THREADS, ModelOptions, ReportOptions
 from edge_ser.config.rendering import documentation
 from edge_ser.config.sections import option_class, option_kinds
 from edge_ser.config.values import expected, from_text, from_toml, is_table, to_toml
@@ -287,7 +287,7 @@ def test_what_a_file_may_not_hold(file: Path, text: str, said: str) -> None:
     ("text", "said"),
     [
         ("[report]\nheartbeat_s = 0", "report: heartbeat_s is 0.0, expected 1 to 86400"),
-        ("[model]\nthreads = 0", "model: threads is 0, expected 1 to 1024"),
+        ("[model]\nthreads = 0", "model: threads is 0, expected 1 to 256"),
         ("[model]\nprovider = ''", "model: provider is empty, expected cpu, cuda or tensorrt"),
         ("[gate]\nenter_db = 500", "gate: enter_db is 500.0, expected -200 to 200"),
         ("[segment]\nhop_s = -1", "segment: hop_s is -1.0, expected 0.001 to 60"),
@@ -485,6 +485,19 @@ def test_an_assignment_needs_its_sign() -> None:
 def test_one_key_by_flag_and_assignment_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--set clips\.folder and --save-clips are both given"):
         overrides_from_flags(["clips.folder=a"], save_clips="b")
+
+
+@pytest.mark.parametrize("flag", ["input", "output", "save_clips", "mic", "model"])
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_a_flag_from_a_variable_that_is_not_set_is_refused(flag: str, empty: str) -> None:
+    with pytest.raises(ConfigError, match=f"--{flag.replace('_', '-')} is empty"):
+        overrides_from_flags(**{flag: empty})
+
+
+def test_as_many_threads_as_the_runtime_takes() -> None:
+    from edge_ser import runtime
+
+    assert MAX_THREADS == runtime.MAX_THREADS
 
 
 # Showing it

@@ -23,6 +23,7 @@ from rich.console import Console
 from edge_ser.errors import StorageError
 from edge_ser.events import Event, Status
 from edge_ser.sinks import LiveView, PlainLines, SinkRunner, plain_line
+from edge_ser.sinks.console import WIDEST, _console
 from edge_ser.sinks.lines import printable
 from edge_ser.sinks.screen import render
 
@@ -314,6 +315,12 @@ def test_what_is_logged_goes_above_the_view_where_both_share_the_terminal(
     terminal.wait_for("something to know")
     view.close()
     assert sys.stderr is terminal.stream
+
+
+def test_a_width_that_nobody_has_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns, width in (("80", 80), ("99999999", WIDEST)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert _console(io.StringIO()).width == width
 
 
 def test_a_log_file_keeps_its_lines(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,6 +271,9 @@ def test_a_signal_within_the_handler_of_another_waits_for_no_lock() -> None:
         (("--rate", "3"), "rate is 3 Hz"),
         (("--config", "/nowhere/edge-ser.toml"), "/nowhere/edge-ser.toml: No such file"),
         (("--mic", "\udcff"), "a systemd unit cannot carry it"),
+        (("--print-config",), "--print-config: a service is to listen"),
+        (("--input", "-"), "a service has no standard input"),
+        (("--input", ""), "--input is empty"),
     ],
 )
 def test_a_service_that_would_never_start_is_not_written(

@@ -169,6 +169,8 @@ def test_options_of_the_card_are_taken_and_checked() -> None:
     assert event.kind == "window"
     with pytest.raises(CardError, match="hop_s"):
         listener([], classifier=model(segmenting={"hop_s": "often"}))
+    with pytest.raises(CardError, match=r"^\S+: deciding: decide: smoothing_s is -1.0"):
+        listener([], classifier=model(deciding={"smoothing_s": -1.0}))
     with pytest.raises(ConfigError, match="joy"):
         listener([], options=Listening(decide=DecideOptions(thresholds={"joy": 0.5})))
 

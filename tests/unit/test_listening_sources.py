@@ -409,6 +409,30 @@ def test_what_follows_the_samples_of_a_wav_is_not_heard(stdin: Feed) -> None:
     assert joined(all_blocks(on_stdin())).tobytes() == as_floats(samples).tobytes()
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (wav(steps(5000)), []),
+        (wav(steps(5001), after=b"LIST\x08\0\0\0INFOabcd"), []),
+        (wav(steps(1600), size=0xFFFFFFFF), []),
+        (wav(steps(1600)) + bytes(RATE), [f"stdin: {RATE} bytes (0.5 s) after the samples"]),
+        (wav(steps(1600)) + b"x", ["stdin: 1 bytes (0.0 s) after the samples"]),
+        (wav(steps(2 * RATE))[:-RATE], [f"stdin: ended {RATE} bytes (0.5 s) before"]),
+    ],
+    ids=["whole", "chunks", "endless", "more", "a byte", "less"],
+)
+def test_a_wav_that_is_not_as_long_as_it_says_is_told(
+    stdin: Feed, caplog: pytest.LogCaptureFixture, data: bytes, said: list[str]
+) -> None:
+    stdin(data)
+    source = on_stdin()
+    assert all_blocks(source)
+    source.close()
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == len(said)
+    assert all(message.startswith(begin) for message, begin in zip(messages, said, strict=True))
+
+
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 @pytest.mark.parametrize("container", ["WAV", "WAVEX"])
 def test_every_format_of_wav_sounds_as_the_file_does(
@@ -583,6 +607,37 @@ def test_a_writer_that_says_nothing_is_no_break(fifo: Path) -> None:
     source.close()
 
 
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (wav(steps(10))[:30], "a WAV header without samples"),
+        (wav(steps(10), tag=6, bits=8), "WAV of format 6"),
+        (b"fLaC" + bytes(100), "FLAC"),
+        (b"RIF", "raw samples without a rate"),
+    ],
+    ids=["cut", "a-law", "flac", "cut at once"],
+)
+def test_a_bad_writer_does_not_take_the_next_ones_turn(
+    fifo: Path, caplog: pytest.LogCaptureFixture, bad: bytes, said: str
+) -> None:
+    source = on_stdin(path=str(fifo), rate=None)
+    with open(fifo, "wb") as writer:
+        writer.write(bad)
+        writer.flush()
+        assert source.read(0.01) is None
+        writer.write(bytes(3000))  # passed over as well
+    assert source.read(0.01) is None
+    with open(fifo, "wb") as writer:
+        writer.write(wav(steps(1600)))
+    block = source.read(10)
+    assert block is not None
+    assert block.samples.tobytes() == as_floats(steps(1600)).tobytes()
+    source.close()
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert said in message
+    assert message.endswith("the next writer is waited for")
+
+
 def test_a_pipe_without_a_name_ends_with_its_writer() -> None:
     reading, writing = os.pipe()
     try:
@@ -590,6 +645,19 @@ def test_a_pipe_without_a_name_ends_with_its_writer() -> None:
         with open(writing, "wb") as writer:
             writer.write(steps(2000).tobytes())
         assert joined(all_blocks(source)).tobytes() == as_floats(steps(2000)).tobytes()
+        source.close()
+    finally:
+        os.close(reading)
+
+
+def test_a_bad_writer_of_a_pipe_without_a_name_is_the_end() -> None:
+    reading, writing = os.pipe()
+    try:
+        source = on_stdin(path=f"/dev/fd/{reading}")
+        with open(writing, "wb") as writer:
+            writer.write(wav(steps(10))[:30])
+        with pytest.raises(AudioError, match="a WAV header without samples"):
+            source.read(10)
         source.close()
     finally:
         os.close(reading)
