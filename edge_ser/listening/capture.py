@@ -28,8 +28,8 @@ RECOVERED = "recovered"
 """The cause that `report` is called with when audio comes again."""
 TICK_S = 0.25
 """Longest wait after which `stopping` is looked at."""
-QUIET_S = 0.4
-"""Seconds for which a paced source is left alone while nothing hurries: less than the shortest
+QUIET_S = 0.5
+"""Seconds for which a paced source is left alone while nothing hurries: no more than the shortest
 utterance and the silence that ends it take together, so that no event comes later for it."""
 MOST_BLOCKS = 100
 """That are handed on as one."""

@@ -33,7 +33,7 @@ class SourceOptions:
     """Of a file: as if it were being spoken, or as fast as the machine can."""
     stall_s: float = 3.0
     """Seconds without audio after which a live source is taken for broken, and opened again."""
-    block_ms: float = 40.0
+    block_ms: float = 50.0
     """Milliseconds of audio that are handed on at a time."""
 
     def __post_init__(self) -> None:

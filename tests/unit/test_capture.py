@@ -428,7 +428,7 @@ def test_what_does_not_matter_at_once_is_handed_on_in_one(clock: FakeClock) -> N
     supervised = Capture(source, clock, threading.Event(), Reports(), hurried=hurry.is_set)
     blocks = iter(supervised)
     quiet = list(islice(blocks, 4))
-    assert [len(block.samples) for block in quiet] == [4 * BLOCK] * 4
+    assert [len(block.samples) for block in quiet] == [5 * BLOCK] * 4
     assert [sleep for sleep in sleeps if sleep] == [QUIET_S] * 4
     ends = np.cumsum([len(block.samples) / RATE for block in quiet])
     assert [block.captured - source.began for block in quiet] == pytest.approx(list(ends))
