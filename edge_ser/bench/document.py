@@ -40,20 +40,23 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By major version: what makes a document of the next one out of it. There is only one so far."""
 
 _SCHEMA = re.compile(r"edge-ser-bench/(\d{1,4})\.(\d{1,4})")
+_ABSOLUTE = re.compile(r"^(--[\w-]+=|-\w)?/(?:.*/)?(?=[^/])", re.DOTALL)
+"""The folders of a word of the command line, `--name=` or `-o` before them or not."""
 
 
 def new_document(command: Iterable[str], config: Mapping[str, Any]) -> dict[str, Any]:
     """A document of now, without measurements: neither complete nor valid yet.
 
     Args:
-        command: the words of the command line, program first.
+        command: the words of the command line, program first; folders of absolute paths are left
+            out of the document.
         config: what was asked for.
     """
     return dict.fromkeys(SHAPE) | {
         "schema": SCHEMA,
         "complete": False,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": list(command),
+        "command": [_ABSOLUTE.sub(r"\1", word) for word in command],
         "config": dict(config),
         "peers": [],
         "validity": [],

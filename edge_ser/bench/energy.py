@@ -22,10 +22,10 @@ from typing import Any
 from edge_ser.bench import nvml
 from edge_ser.bench.meter import check_meter, meter_joules
 from edge_ser.errors import DataError, DependencyError, EdgeSerError
+from edge_ser.zoo import GPU_PROVIDERS
 
 __all__ = ["Counter", "Meters", "open_meters"]
 
-GPU_PROVIDERS = frozenset({"cuda", "tensorrt"})
 TICK_SECONDS = 10.0
 MOST_WATTS = 500.0
 """No processor draws more; a counter that this could carry around twice is not believed."""
@@ -91,12 +91,13 @@ class Meters:
         """End, and tell what was measured.
 
         Args:
-            clips: how many were classified since `start`, at least one.
+            clips: how many were classified since `start`; none, where an interrupt came first.
 
         Returns:
             `measured`; `source`: what measured; `joules` and `joules_per_clip`, null where nothing
-            did; `watts`: the mean; `why`: what was not measured and why; `cpu_s`: processor seconds
-            of this process; `began` and `ended`: seconds since 1970, to read a meter against.
+            did or no clip was; `watts`: the mean; `why`: what was not measured and why; `cpu_s`:
+            processor seconds of this process; `began` and `ended`: seconds since 1970, to read a
+            meter against.
         """
         worked, seconds = time.process_time() - self._worked, self._clock() - self._began_at
         ended = self._began + seconds
@@ -115,7 +116,7 @@ class Meters:
             "measured": total is not None,
             "source": " + ".join(joules) or "not measured",
             "joules": total,
-            "joules_per_clip": None if total is None else total / clips,
+            "joules_per_clip": total / clips if total is not None and clips else None,
             "watts": total / seconds if total is not None and seconds else None,
             "why": "; ".join(self._why) or None,
             "cpu_s": worked,

@@ -172,7 +172,10 @@ def _weight(document: Document) -> Iterator[Fact]:
     if model is not None and model["size_bytes"] is not None:
         parts = [f"{model['parameters']:,} parameters"] if model["parameters"] else []
         if model["macs_total"]:
-            parts.append(f"{large(model['macs_total'])} multiply-accumulates a clip")
+            layers = (model["macs_by_layer"] or {}).items()
+            kinds = ", ".join(f"{clean(kind)} {large(count)}" for kind, count in layers)
+            said = f"{large(model['macs_total'])} multiply-accumulates a clip"
+            parts.append(f"{said}: {kinds}" if kinds else said)
         yield Fact("model file", f"{figure(model['size_bytes'] / 1e6)} MB", ", ".join(parts))
 
 

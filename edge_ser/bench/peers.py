@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_ser.bench.run import STAGES
+from edge_ser.bench.schema import STAGES
 from edge_ser.bench.statistics import paired_ratio
 from edge_ser.bench.ways import Peer, available_peers
 from edge_ser.bench.workers import Limits, Worker, WorkerError

@@ -24,6 +24,7 @@ from edge_ser.bench.operator_times import (
 )
 from edge_ser.card import naming, read_model
 from edge_ser.container import kind_of
+from edge_ser.evaluation.report import markdown_table
 from edge_ser.runtime import Interpreter, open_model
 
 if TYPE_CHECKING:
@@ -138,11 +139,11 @@ def as_markdown(profile: Profile, top: int = TOP) -> str:
         f"{profile.threads}. Times: {profile.method}.",
         f"Operators together {profile.sum_ms:.3f} ms; the whole graph {profile.whole_ms:.3f} +- "
         f"{profile.whole_error_ms:.3f} ms ({_percent(difference, profile.whole_ms)} between them).",
-        _table(
+        markdown_table(
             ("operator", "type", "ms", "+-", "share", "MMAC", "GMAC/s", "taken"),
             [_row(operator) for operator in profile.operators[:top]] + _rest(profile, top),
         ),
-        _table(("type", "operators", "ms", "share", "MMAC", "GMAC/s"), _types(profile)),
+        markdown_table(("type", "operators", "ms", "share", "MMAC", "GMAC/s"), _types(profile)),
         f"Not taken by the {'delegate' if profile.runtime != 'onnxruntime' else 'provider'}: "
         f"{_listed(profile.left)}.",
     ]
@@ -249,10 +250,3 @@ def _percent(part: float, whole: float) -> str:
 def _short(name: str, length: int = 48) -> str:
     """The end of a name, which is what tells layers apart."""
     return name if len(name) <= length else "..." + name[-length + 3 :]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Cells from a model file may not break the table."""
-    lines = [head, ["---"] * len(head), *rows]
-    cells = ([cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines)
-    return "\n".join("| " + " | ".join(line) + " |" for line in cells)

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from edge_ser.errors import UsageError
+from edge_ser.zoo import GPU_PROVIDERS
 
 __all__ = [
     "CORPORA",
@@ -31,8 +32,6 @@ __all__ = [
 
 CORPORA = ("emodb", "ravdess", "iemocap")
 """Corpora of the published tables."""
-
-GPU_PROVIDERS = frozenset({"cuda", "tensorrt"})
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from edge_ser.bench.statistics import is_steady
 from edge_ser.bench.workload import Item, Workload
 from edge_ser.classifier import Classifier, Prediction
 
-__all__ = ["STAGES", "Measured", "classify", "endless", "measure", "opened", "warm_up"]
+__all__ = ["Measured", "classify", "endless", "measure", "opened", "warm_up"]
 
 
 @dataclass

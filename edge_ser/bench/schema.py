@@ -79,7 +79,8 @@ _machine = record(
     commit=optional(text),
 )
 _cold_times = {
-    f"{name}_s": optional(_seconds) for name in ("process", "import", "load", "first", "total")
+    f"{name}_s": optional(_seconds)
+    for name in ("process", "import", "load", "first", "second", "total")
 }
 _memory = record(
     rss_before_import_mb=optional(_megabytes),

@@ -23,9 +23,11 @@ from edge_ser.bench.macs import Macs, macs
 from edge_ser.bench.options import BenchOptions
 from edge_ser.bench.peers import Peer, run_peers
 from edge_ser.bench.published import beside
-from edge_ser.bench.run import STAGES, Measured, endless, measure, warm_up
+from edge_ser.bench.run import Measured, endless, measure, warm_up
+from edge_ser.bench.schema import STAGES
 from edge_ser.bench.statistics import summarise, unpaired_ratio, validity
 from edge_ser.bench.streaming import continuous, stream_cost
+from edge_ser.bench.wording import number_of, without_folders
 from edge_ser.bench.workload import Workload
 from edge_ser.classifier import Classifier, load_model
 from edge_ser.errors import EdgeSerError
@@ -113,7 +115,9 @@ class Session:
         document["valid"] = bool(
             self._measured.clips and correctness and correctness["goldens"]["passed"]
         )
-        document["validity"] = notes
+        document["validity"] = [without_folders(note) for note in notes]
+        for peer in document["peers"]:
+            peer["error"] = peer["error"] and without_folders(peer["error"])
 
     def _workload(self) -> dict[str, Any]:
         workload = self.plan.workload
@@ -150,7 +154,9 @@ class Session:
             return
         self._progress("matrix speed", 0, 1)
         threads = self.document["conditions"]["machine"]["blas_threads"]
-        if threads != 1:
+        if threads is None:
+            self._notes.append("the floor may be of several cores: BLAS does not tell its threads")
+        elif threads != 1:
             self._notes.append(f"the floor is that of {threads} BLAS threads, not of one core")
         speed = floor.matrix_speed()
         least = floor.floor_ms(counted.total, speed)
@@ -181,8 +187,8 @@ class Session:
             plan.options.cold_starts,
             self._at("cold starts"),
         )
+        self.document["memory"] = found.pop("memory")
         self.document["cold"] = found
-        self.document["memory"] = found["memory"]
 
     def _meet_peers(self) -> None:
         if self.plan.peers:
@@ -212,9 +218,15 @@ class Session:
         alone = plan.threads == 1 and plan.provider == "cpu"
         share = measured.processor_s / measured.wall_s if alone else None
         notes += validity(summaries["total"], share)
+        if measured.clips < plan.options.runs and measured.wall_s >= plan.options.most_s:
+            notes.append(
+                f"timing ended after {measured.wall_s:.0f} s with {measured.clips} of "
+                f"{plan.options.runs} clips: raise --seconds"
+            )
         if plan.workload.skipped:
             name, reason = plan.workload.skipped[0]
-            notes.append(f"{len(plan.workload.skipped)} clips not used, the first {name}: {reason}")
+            count = number_of(len(plan.workload.skipped), "clip")
+            notes.append(f"{count} not used, the first {name}: {reason}")
 
 
 def _config(plan: Plan) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -94,10 +95,13 @@ def published_rows(document: Document) -> list[Row]:
     """The published figures beside this run's, under `PUBLISHED_HEAD`."""
     published = document["published"]
     rows = published["rows"] if published else []
-    return [row for row in (_published_row(document, each) for each in rows) if row]
+    models = {(row["paper"], row["model"]) for row in rows}
+    several = {paper for paper, count in Counter(p for p, _ in models).items() if count > 1}
+    found = (_published_row(document, row, row["paper"] in several) for row in rows)
+    return [row for row in found if row]
 
 
-def _published_row(document: Document, row: Mapping[str, Any]) -> Row | None:
+def _published_row(document: Document, row: Mapping[str, Any], named: bool) -> Row | None:
     ours: float | None
     if row["seconds"] is not None:
         theirs, ours, show = 1000 * row["seconds"], document["mean_per_wav_ms"], milliseconds
@@ -109,7 +113,7 @@ def _published_row(document: Document, row: Mapping[str, Any]) -> Row | None:
     return (
         paper,
         clean(row["corpus"] or ""),
-        clean(row["what"] or ""),
+        clean(": ".join(filter(None, (row["model"] if named else "", row["what"])))),
         show(theirs),
         "" if ours is None else show(ours),
         fold(theirs / ours) if ours else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,12 @@ __all__ = [
     "percent",
     "range_of",
     "times",
+    "without_folders",
 ]
 
 MOST_TEXT = 600
+_FOLDERS = re.compile(r"(?<![^\s'\"(=:])/(?:[^/\s]+/)+(?=[^/\s])")
+"""Of absolute paths in a sentence; those of addresses, `https://...`, are none."""
 
 
 def clean(value: object) -> str:
@@ -30,6 +34,15 @@ def clean(value: object) -> str:
     text = "".join(c if c.isprintable() else " " for c in str(value)[: 2 * MOST_TEXT])
     line = " ".join(text.split())
     return line if len(line) <= MOST_TEXT else line[: MOST_TEXT - 1] + "…"
+
+
+def without_folders(text: str) -> str:
+    """A sentence that names files without their folders: those tell of people, not of speed.
+
+    >>> without_folders("/home/ann/clips/a.wav: no such file, see https://example.org/a/b")
+    'a.wav: no such file, see https://example.org/a/b'
+    """
+    return _FOLDERS.sub("", text)
 
 
 def figure(value: float) -> str:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from edge_ser.bench.run import STAGES
+from edge_ser.bench.schema import STAGES
 
 __all__ = ["Limits", "Worker", "WorkerError"]
 

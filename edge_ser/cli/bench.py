@@ -22,8 +22,8 @@ class RunByDefault(click.Group):
     context_class = HelpContext
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        asks_for_help = any(arg in ("-h", "--help") for arg in args[:1])
-        if not asks_for_help and (not args or args[0].startswith("-")):
+        first = next((arg for arg in args if arg != "--debug"), "")
+        if first not in ("-h", "--help") and (not first or first.startswith("-")):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -56,7 +56,9 @@ command.add_command(run)
 @click.argument("before", type=click.Path())
 @click.argument("after", type=click.Path())
 @click.option(
-    "--fail-if-slower", is_flag=True, help="Exit with 1 where AFTER is slower: for scripts."
+    "--fail-if-slower",
+    is_flag=True,
+    help="Exit with 1 where AFTER is slower: for scripts. 0 where no verdict can be given.",
 )
 @output_options
 @debug_option
@@ -105,7 +107,7 @@ def compare(
     default=100,
     show_default=True,
     metavar="N",
-    help="Of each operator.",
+    help="Timed runs of each operator.",
 )
 @output_options
 @debug_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from edge_ser.cli.native import quiet_runtime
 from edge_ser.cli.options import debug_option, debugging, model_options, use_threads
 from edge_ser.cli.output import Record, output_options, refuse_inputs, rendered, write
 from edge_ser.cli.progress import a_person_watches, phases
-from edge_ser.errors import ModelError, UsageError
+from edge_ser.errors import EdgeSerError, ModelError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from edge_ser.bench.options import BenchOptions
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from edge_ser.bench.session import Plan, Session
 
 __all__ = ["run"]
+
+NAMED_MOST_S = 3600.0
+"""Seconds after which timing ends where `--runs` is given."""
 
 
 @click.command("run")
@@ -32,18 +36,40 @@ __all__ = ["run"]
     help="Clips to classify: a folder, a manifest, or emodb, ravdess, iemocap (EDGE_SER_DATA). "
     "[default: built-in synthetic speech]",
 )
-@click.option("--clips", type=click.IntRange(min=1), metavar="N", help="Take only N of them.")
+@click.option("--clips", type=click.IntRange(min=1), metavar="N", help="Take only N of the clips.")
 @click.option(
     "--device",
     metavar="NAME",
     help="Set the published figures of this machine beside: rpi, i7-8700, i7-12700k, rtx2080ti, "
-    "rtx3080ti. Changes nothing in the run.",
+    "rtx3080ti, apple-mps. Changes nothing in the run.",
 )
-@click.option("--runs", type=click.IntRange(min=1), metavar="N", help="Clips to time, at least.")
-@click.option("--seconds", type=float, metavar="S", help="Seconds to time, at least.")
+@click.option(
+    "--runs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Clips to time, at least: p90 takes 64, p99 takes 662.  [default: 128]",
+)
+@click.option(
+    "--seconds",
+    type=float,
+    metavar="S",
+    help="Seconds to time, at least; 60 or six times as many at most.  [default: 20]",
+)
 @click.option("--mlperf", is_flag=True, help="MLPerf's single-stream rule: 1,024 clips and 600 s.")
-@click.option("--cold-starts", type=click.IntRange(min=0), metavar="N", help="0 leaves them out.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
+@click.option(
+    "--cold-starts",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Fresh processes to time; 0 leaves them out.  [default: 5]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Decides the order of the clips, and what synthetic speech says.",
+)
 @click.option(
     "--peers",
     metavar="LIST|all|none",
@@ -54,7 +80,11 @@ __all__ = ["run"]
 )
 @click.option("--keras", metavar="FILE", help="The same network as .keras, for --peers.")
 @click.option("--meter", metavar="FILE.csv", help="Readings of a power meter: time, watts.")
-@click.option("--report", metavar="FILE.html", help="Also write a page with pictures.")
+@click.option(
+    "--report",
+    metavar="FILE.html",
+    help="Also write a page with pictures; Markdown where FILE ends in .md.",
+)
 @output_options
 @debug_option
 def run(format_: str, output: str | None, report: str | None, **given: Any) -> None:
@@ -71,12 +101,12 @@ def run(format_: str, output: str | None, report: str | None, **given: Any) -> N
       edge-ser bench --model plb --provider cuda --device rtx3080ti
       edge-ser bench --format json -o speed.json
 
-    The result goes to standard output, or to FILE with -o; the page to FILE.html.
+    The result goes to standard output, or to FILE with -o; the page to FILE.html. Exit status 3
+    where the model computes something wrong here.
     """
     use_threads(given["threads"])
     plan = _plan(given)
-    for place in (output, report):
-        refuse_inputs(place, _read(plan))
+    _check_places(output, report, plan)
     from edge_ser.bench.session import Session
 
     with phases(a_person_watches()) as progress, quiet_runtime(show=debugging()):
@@ -93,19 +123,36 @@ def run(format_: str, output: str | None, report: str | None, **given: Any) -> N
         )
 
 
+def _check_places(output: str | None, report: str | None, plan: Plan) -> None:
+    """Before minutes of measuring, not after them."""
+    places = [place for place in (output, report) if place not in (None, "-")]
+    for place in places:
+        refuse_inputs(place, _read(plan))
+        if not Path(str(place)).absolute().parent.is_dir():
+            raise StorageError(f"{place}: no such folder, expected one: make it or name another")
+    if len({os.path.realpath(str(place)) for place in places}) < len(places):
+        raise UsageError(f"{report}: given with -o and --report, expected two files: rename one")
+
+
 def _run(session: Session) -> BaseException | None:
-    """Measure; an interrupt is handed back, once the parts that are there are in order."""
+    """Measure; what ends it early is handed back, once the parts that are there are in order."""
     try:
         session.run()
     except (KeyboardInterrupt, Terminated) as stopped:
         session.finish()
         return stopped
+    except EdgeSerError as error:  # a clip that vanished, a GPU that was lost
+        if session.document["warm_up"] is None:
+            raise
+        session.finish()
+        return error
     session.finish()
     return None
 
 
 def _plan(given: dict[str, Any]) -> Plan:
     from edge_ser import zoo
+    from edge_ser.bench.meter import check_meter
     from edge_ser.bench.published import device
     from edge_ser.bench.session import Plan
     from edge_ser.bench.workload import open_workload
@@ -113,6 +160,9 @@ def _plan(given: dict[str, Any]) -> Plan:
     named = given["device"]
     if named is not None:
         named = device(named).name
+    meter = Path(given["meter"]) if given["meter"] else None
+    if meter is not None:
+        check_meter(meter)
     model = zoo.find_model(given["model"], given["provider"])
     options = _options(given)
     return Plan(
@@ -123,7 +173,7 @@ def _plan(given: dict[str, Any]) -> Plan:
         allow_untrained=given["allow_untrained"],
         device=named,
         peers=_peers(given, model),
-        meter=Path(given["meter"]) if given["meter"] else None,
+        meter=meter,
         options=options,
         command=("edge-ser", *sys.argv[1:]),
     )
@@ -138,8 +188,12 @@ def _options(given: dict[str, Any]) -> BenchOptions:
         "cold_starts": given["cold_starts"],
         "seed": given["seed"],
     }
+    if given["mlperf"] and (given["runs"] or given["seconds"]) is not None:
+        raise UsageError("--mlperf: it sets --runs and --seconds itself: leave them out")
     known = {name: value for name, value in chosen.items() if value is not None}
-    if given["seconds"] is not None:
+    if given["runs"] is not None:  # whoever names a number means it
+        known["most_s"] = NAMED_MOST_S
+    elif given["seconds"] is not None:
         known["most_s"] = max(6 * given["seconds"], BenchOptions.most_s)
     options = BenchOptions(**known)
     return as_mlperf(options) if given["mlperf"] else options
@@ -181,7 +235,8 @@ def _write(document: dict[str, Any], format_: str, output: str | None, report: s
         )
     write(pieces, output)
     if report is not None:
-        write([html.render(document)], report)
+        page = markdown.render if report.lower().endswith(".md") else html.render
+        write([page(document)], report)
 
 
 def _stage_rows(document: dict[str, Any]) -> Iterator[Record]:

@@ -321,3 +321,19 @@ def test_the_docs_name_every_field_in_its_order(sample: dict[str, Any]) -> None:
     whole = page.partition("## Whole")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", whole, re.M) == list(SHAPE)
     assert set(STAGES) <= named
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"),
+    [
+        ("/home/ann/my clips", "my clips"),
+        ("/home/ann/clips/", "clips/"),
+        ("--dataset=/home/ann/clips", "--dataset=clips"),
+        ("-o/tmp/speed.json", "-ospeed.json"),
+        ("results/speed.json", "results/speed.json"),
+        ("--runs", "--runs"),
+        ("/", "/"),
+    ],
+)
+def test_the_command_does_not_tell_whose_folders_they_are(word: str, kept: str) -> None:
+    assert new_document(["edge-ser", word], {})["command"] == ["edge-ser", kept]

@@ -136,6 +136,13 @@ def test_without_counters_only_processor_seconds_are_known(tmp_path: Path) -> No
     assert found["ended"] > found["began"]
 
 
+def test_an_interrupt_before_the_first_clip_has_joules_but_none_per_clip() -> None:
+    meters = Meters([Counter("RAPL package-0", lambda: 1.0)], [])
+    meters.start()
+    found = meters.stop(clips=0)
+    assert (found["joules"], found["joules_per_clip"]) == (0.0, None)
+
+
 class NVMLError(Exception):
     """As pynvml's."""
 

@@ -157,11 +157,10 @@ def test_texts_of_strangers_stay_texts(sample: dict[str, Any]) -> None:
     assert not re.search("[\x00\x1b\u202e]", text)
 
 
-@pytest.mark.parametrize("name", SHAPE)
+@pytest.mark.parametrize("name", [name for name in SHAPE if name != "schema"])
 def test_any_part_may_be_missing(name: str, sample: dict[str, Any]) -> None:
-    if name != "schema":
-        del sample[name]
-        assert Page(render(sample)).tags["h1"] == 1
+    del sample[name]
+    assert Page(render(sample)).tags["h1"] == 1
 
 
 def test_an_empty_document_is_still_a_page() -> None:

@@ -150,12 +150,19 @@ def test_an_interrupted_run_is_incomplete(sample: dict[str, Any]) -> None:
     assert status(sample)[0] == "invalid"
 
 
-@pytest.mark.parametrize("name", SHAPE)
+@pytest.mark.parametrize("name", [name for name in SHAPE if name != "schema"])
 def test_any_part_may_be_missing(name: str, sample: dict[str, Any]) -> None:
-    if name != "schema":
-        del sample[name]
-        assert render(sample)
-        assert list(lines(sample))
+    del sample[name]
+    assert render(sample)
+    assert list(lines(sample))
+
+
+def test_models_of_one_paper_are_told_apart(sample: dict[str, Any]) -> None:
+    row = {"kind": "published", "paper": "CkTIM", "what": "time per clip", "seconds": 0.1}
+    sample["published"]["rows"] = [row | {"model": "TIM"}, row | {"model": "CkTIM"}]
+    assert [cells[2] for cells in rows_of(render(sample), "published")] == [
+        "TIM: time per clip", "CkTIM: time per clip",
+    ]  # fmt: skip
 
 
 def test_an_empty_document_is_still_a_page() -> None:

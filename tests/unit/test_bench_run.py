@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from edge_ser.bench.options import BenchOptions, as_mlperf
-from edge_ser.bench.run import STAGES, Measured, endless, measure, opened, warm_up
+from edge_ser.bench.run import Measured, endless, measure, opened, warm_up
+from edge_ser.bench.schema import STAGES
 from edge_ser.bench.workload import Item, Workload, synthetic_workload
 from edge_ser.classifier import Prediction
 from edge_ser.errors import UsageError

@@ -46,6 +46,7 @@ def test_every_part_is_there_and_the_document_is_valid(plan: Plan) -> None:
     for part in ("stages", "floor", "streaming", "cold", "memory", "published", "correctness"):
         assert document[part], part
     assert document["streaming"]["hops"] >= 2  # type: ignore[index]
+    assert set(document["cold"]) == {"runs", "medians"}  # type: ignore[call-overload]
     assert any("Raspberry Pi" in line for line in lines(document))
 
 
@@ -80,6 +81,36 @@ def test_a_part_that_fails_is_missing_and_said_so(
     assert document["complete"]
     assert document["cold"] is None
     assert "a part is missing: cold: broken, expected whole: mend it" in document["validity"]  # type: ignore[operator]
+
+
+def test_notes_name_files_without_their_folders(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workload = replace(plan.workload, skipped=(("a.wav", "/home/ann/clips/a.wav: no audio"),))
+    monkeypatch.setattr(sessions, "goldens", lambda *_: {"passed": True, "detail": "hold"})
+    few = replace(SMALL, runs=10_000, most_s=0.05, cold_starts=0, stream_s=0.0)
+    session = Session(replace(plan, workload=workload, options=few))
+    session.run()
+    session.document["peers"] = [{"error": "ended: /home/ann/x.keras: damaged"}, {"error": None}]
+    session.finish()
+    notes = session.document["validity"]
+    assert "1 clip not used, the first a.wav: a.wav: no audio" in notes
+    assert any(note.startswith("timing ended after 0 s with ") for note in notes)
+    errors = [peer["error"] for peer in session.document["peers"]]
+    assert errors == ["ended: x.keras: damaged", None]
+
+
+@pytest.mark.parametrize(
+    ("threads", "said"), [(None, "does not tell its threads"), (4, "that of 4 BLAS threads")]
+)
+def test_a_floor_of_more_than_one_core_is_said_to_be(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, threads: int | None, said: str
+) -> None:
+    monkeypatch.setattr(sessions, "read_machine_conditions", lambda: {"blas_threads": threads})
+    session = Session(replace(plan, device=None, options=replace(SMALL, cold_starts=0, stream_s=0)))
+    session.run()
+    session.finish()
+    assert [said in note for note in session.document["validity"]].count(True) == 1
 
 
 def test_a_model_that_computes_nonsense_is_invalid(

@@ -54,6 +54,17 @@ def test_the_document_the_page_and_the_rows(tmp_path: Path, capsys: Capture) -> 
     assert json.loads(capsys.readouterr().out)["schema"] == document["schema"]
 
 
+def test_a_report_may_be_markdown(tmp_path: Path) -> None:
+    page = tmp_path / "speed.md"
+    assert main(["bench", *SMALL, "--report", str(page)]) == ExitCode.OK
+    assert "| stage | n | mean |" in page.read_text(encoding="utf-8")
+
+
+def test_debug_before_a_command_is_no_option_of_run(capsys: Capture) -> None:
+    assert main(["bench", "--debug", "compare", str(DOCUMENT), str(DOCUMENT)]) == ExitCode.OK
+    assert "No difference shown" in capsys.readouterr().out
+
+
 def test_a_gpu_that_is_not_used_is_told_how(capsys: Capture) -> None:
     assert main(["bench", "--device", "rtx3080ti", *SMALL]) == ExitCode.OK
     said = " ".join(capsys.readouterr().out.split())  # lines are broken at the terminal's width
@@ -98,11 +109,16 @@ def test_a_model_whose_goldens_fail_is_no_success(
         (["--keras", "x.keras"], ExitCode.USAGE, "--peers"),
         (["--seconds", "-1"], ExitCode.USAGE, "at least"),
         (["--meter", "none.csv"], ExitCode.USAGE, "none.csv"),
+        (["--mlperf"], ExitCode.USAGE, "leave them out"),
+        (["-o", "none/speed.json"], ExitCode.STORAGE, "none/speed.json: no such folder"),
+        (["--report", "none/speed.html"], ExitCode.STORAGE, "no such folder"),
+        (["-o", "speed", "--report", "./speed"], ExitCode.USAGE, "two files"),
     ],
 )
-def test_what_cannot_be_is_one_line(
-    given: list[str], code: ExitCode, said: str, capsys: Capture
+def test_what_cannot_be_is_one_line_before_anything_is_measured(
+    given: list[str], code: ExitCode, said: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Session, "_time", None)
     assert main(["bench", *SMALL, *given]) == code
     err = capsys.readouterr().err
     assert said in err

@@ -441,7 +441,9 @@ def test_a_pause_counts_once_also_where_nothing_was_heard_in_between() -> None:
     listening = Listener(model(), source, clock=clock)
     source._script = iter(script(listening))
     first, second = listening
-    assert second.start_s - first.start_s == pytest.approx(3 + 5 + 20 + 2, abs=1.1)  # two looks of half a second
+    assert second.start_s - first.start_s == pytest.approx(
+        3 + 5 + 20 + 2, abs=1.1
+    )  # two looks of half a second
     assert second.dropped_samples == 0
 
 
