@@ -40,12 +40,12 @@ def command() -> None:
     Examples:
       edge-ser bench
       edge-ser bench --device rpi
-      edge-ser bench --dataset emodb --report speed.html -o speed.json --format json
+      edge-ser bench --dataset emodb --report speed.html
       edge-ser bench compare before.json after.json
       edge-ser bench profile --model plb
 
-    'edge-ser bench run --help' lists what can be set. Results go to standard
-    output, or to FILE with -o.
+    What can be set is listed by 'bench run' with --help. Results go to standard output, or to FILE
+    with -o.
     """
 
 
