@@ -1,7 +1,8 @@
 """The document of a benchmark: one JSON object with all that was measured, and on what.
 
-`new_document` makes one without measurements, `write_document` keeps it, and `read_document` reads
-one that anybody may have written. `docs/benchmark-format.md` tells people what each field means.
+`new_document` makes one without measurements, `document_text` is what is kept of it, and
+`read_document` reads one that anybody may have written. `docs/benchmark-format.md` tells people
+what each field means.
 
 A part that was not measured is null. A document whose `complete` is false is as valid as any: the
 measurement was interrupted, and what it holds was measured until then.
@@ -11,9 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,8 @@ from typing import Any
 
 from edge_ser.bench.fields import record
 from edge_ser.bench.schema import MAJOR, SCHEMA, SHAPE, STAGES
-from edge_ser.errors import DataError, StorageError, UsageError
+from edge_ser.card.documents import strict_json
+from edge_ser.errors import DataError, UsageError
 
 __all__ = [
     "UPGRADES",
@@ -30,7 +30,6 @@ __all__ = [
     "document_text",
     "new_document",
     "read_document",
-    "write_document",
 ]
 
 MOST_BYTES = 64 << 20
@@ -104,31 +103,6 @@ def document_text(document: Mapping[str, Any]) -> str:
     return _json(_plain({name: document[name] for name in order if name in document})) + "\n"
 
 
-def write_document(path: str | Path, document: Mapping[str, Any]) -> None:
-    """Write beside, then rename: whoever reads meets the old document or the new one, whole.
-
-    Raises:
-        StorageError: the file cannot be written.
-    """
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".edge-ser-{secrets.token_hex(4)}.part")
-    try:
-        try:
-            # Half a surrogate pair, as odd file names have, becomes the escape that JSON knows.
-            with part.open("x", encoding="utf-8", errors="backslashreplace") as stream:
-                stream.write(document_text(document))
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"{path}: {error.strerror or error}: cannot be written; name a place with room and "
-            "permission"
-        ) from error
-
-
 def read_document(path: str | Path) -> dict[str, Any]:
     """A document that anybody may have written.
 
@@ -178,39 +152,13 @@ def _upgraded(values: dict[str, Any]) -> dict[str, Any]:
 def _parsed(data: bytes) -> object:
     """Strict JSON: no NaN, no key twice, no endless digits, no depths."""
     try:
-        values = json.loads(
-            data.decode("utf-8"),
-            parse_int=_whole,
-            parse_float=_finite,
-            parse_constant=_finite,
-            object_pairs_hook=_unique,
-        )
-    except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if isinstance(error, ValueError) else "nested too deep"
+        values = strict_json(data)
+    except ValueError as error:
+        reason = str(error)[:100]
         raise DataError(
-            f"no JSON document ({reason[:100]}), expected {SCHEMA}: name a file of edge-ser bench"
+            f"no JSON document ({reason}), expected {SCHEMA}: name a file of edge-ser bench"
         ) from error
     _check_depth(values)
-    return values
-
-
-def _whole(digits: str) -> int:
-    if len(digits) > 19:
-        raise ValueError(f"a whole number of {len(digits)} digits")
-    return int(digits)
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"the number {digits[:20]} is not finite")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a key stands twice in one object")
     return values
 
 

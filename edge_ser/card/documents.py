@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_ser.errors import CardError, ModelDamagedError
 
-__all__ = ["HASH", "build", "canonical", "opened", "parse", "sealed"]
+__all__ = ["HASH", "build", "canonical", "opened", "parse", "sealed", "strict_json"]
 
 HASH = "card_sha256"
 MAX_DEPTH = 16
@@ -36,22 +36,36 @@ def parse(document: bytes) -> dict[str, Any]:
             18 digits, nested more than 16 deep, or control characters in a text.
     """
     try:
-        values = json.loads(
+        values = strict_json(document)
+    except ValueError as error:
+        raise CardError(
+            f"the card is no JSON document ({error}); export the model again"
+        ) from error
+    _check_tree(values)
+    if not isinstance(values, dict):
+        raise CardError("the card is no JSON object; export the model again")
+    return values
+
+
+def strict_json(document: bytes) -> object:
+    """What a JSON document holds.
+
+    Raises:
+        ValueError: no UTF-8, no JSON, NaN or infinity, a key twice, a whole number of more than 18
+            digits, or nested deeper than Python goes; one line says which.
+    """
+    try:
+        return json.loads(
             document.decode("utf-8"),
             parse_int=_whole,
             parse_float=_finite,
             parse_constant=_finite,
             object_pairs_hook=_unique,
         )
-    except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if isinstance(error, ValueError) else "nested too deep"
-        raise CardError(
-            f"the card is no JSON document ({reason}); export the model again"
-        ) from error
-    _check_tree(values)
-    if not isinstance(values, dict):
-        raise CardError("the card is no JSON object; export the model again")
-    return values
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    except ValueError as error:
+        raise ValueError(str(error).splitlines()[0]) from error
 
 
 def canonical(values: Mapping[str, Any]) -> bytes:

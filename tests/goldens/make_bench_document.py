@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_ser.bench.document import completed, write_document
+from edge_ser.bench.document import completed, document_text
 from edge_ser.bench.published import beside
 from edge_ser.bench.schema import SCHEMA, STAGES
 
@@ -228,4 +228,4 @@ def document() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    write_document(PLACE, completed(document()))
+    PLACE.write_text(document_text(completed(document())), encoding="utf-8")
