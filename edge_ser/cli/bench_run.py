@@ -92,7 +92,7 @@ def run(format_: str, output: str | None, report: str | None, **given: Any) -> N
 
     Each clip is decoded, resampled, transformed and classified, batch 1; the next begins when the
     last has ended. Then: listening, matrix speed, fresh starts, memory, and whether the answers
-    are those of the export. Takes about a minute; Ctrl-C keeps what was measured until then.
+    are those of the export. Takes half a minute; Ctrl-C keeps what was measured until then.
 
     \b
     Examples:
