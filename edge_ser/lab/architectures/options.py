@@ -1,0 +1,111 @@
+"""What can be chosen of each family of networks, as frozen dataclasses. Needs no framework.
+
+Published rows are values of these classes in `published.toml`; a configuration may give others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "CapsuleOptions",
+    "SpectralOptions",
+    "TimOptions",
+    "Wav2Vec2Options",
+    "WaveformCnnOptions",
+]
+
+
+@dataclass(frozen=True)
+class CapsuleOptions:
+    """PLB and the RoutingConvNets: MFCCs (196, 39) to probabilities, in Keras."""
+
+    body: Literal["plb", "improved", "routing"] = "plb"
+    without: Literal["", "capsules", "cbam", "cbam+spa", "gate", "routing", "sa", "spa"] = ""
+    """Module left out: an ablation. capsules: the depthwise and pointwise primary capsules; cbam:
+    channel and spatial attention; spa: spatial attention as the papers' row has it; gate: the
+    spatial gate of the capsules, literally; sa: self-attention; routing: dynamic routing."""
+    reverse_axis: Literal["coefficient", "time"] = "coefficient"
+    """Axis that the reversed branch flips; the published code flips the cepstral index."""
+    gate_bn: Literal["published", "site"] = "published"
+    """Normalisation of the spatial gates: one shared, with momentum 0.01; or one for each place
+    that it is used in, with momentum 0.99."""
+    gate_calls: Literal[1, 2] = 1
+    """How often the capsule gate is applied in a row where self-attention is left out: once for
+    EMO-DB, twice for RAVDESS and IEMOCAP."""
+
+
+@dataclass(frozen=True)
+class TimOptions:
+    """TIM-Net and CkTIM-net: MFCCs (39, frames) to logits, in Torch."""
+
+    blocks: int = 6
+    """Temporal-aware blocks (TAB) a stream, 1 to 10."""
+    continuous: bool = False
+    """Convolutions with continuous kernels as long as the clip (CkTIM)."""
+    generator: Literal["conv", "kan"] = "conv"
+    """Of continuous kernels: pointwise convolutions, or Kolmogorov-Arnold layers (CkkTIM)."""
+    activation: Literal["sin", "relu", "kaf", "kafsin"] = "sin"
+    """Within the generator."""
+    hidden_scale: float = 1.0
+    """Hidden channels of the generator, in multiples of 32."""
+    omega_0: float = 25.0
+    """Factor on the generator's hidden values; the input convolutions always have 1."""
+    kernel_size: int = 2
+    """Taps of the convolutions of TIM; continuous kernels ignore it."""
+    filters: int = 39
+    """Channels, which are the coefficients of the features."""
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class WaveformCnnOptions:
+    """1-D convolutional networks: samples to logits, in Torch."""
+
+    schedule: Literal["baseline", "custom", "steep", "shrinking", "steep+shrinking", "vgg"] = (
+        "custom"
+    )
+    """How the channels go with depth."""
+    width: int = 32
+    """Channels of the first convolution; baseline and vgg have their own."""
+    depth: int = 8
+    """Convolutions, 1 to 9; baseline and vgg have their own."""
+    unpooled: Literal["first", "last"] = "last"
+    """The convolution that no pooling follows: the papers do not say which; the last costs a third
+    of the first."""
+    normalise: Literal["none", "convolutions", "convolutions+features"] = "none"
+    """Batch normalisation after every convolution, and of the flattened features."""
+    dropout: float = 0.5
+    """Of the flattened features."""
+
+
+@dataclass(frozen=True)
+class Wav2Vec2Options:
+    """Wav2Vec2 with a classification head: 16 kHz samples to logits, in Torch."""
+
+    folder: str = ""
+    """Local Hugging Face folder of the backbone; empty for random weights of `size`."""
+    size: Literal["large", "base", "tiny"] = "large"
+    """Of a backbone with random weights; tiny is for tests."""
+    norm: Literal["group", "layer"] = "group"
+    """Normalisation in the feature encoder of a backbone with random weights."""
+    hidden: tuple[int, int] = (512, 256)
+    """Widths of the head's hidden layers."""
+    dropout: float = 0.3
+    freeze: Literal["none", "encoder", "all"] = "none"
+    """What of the backbone is not trained: nothing, its feature encoder, all of it."""
+
+
+@dataclass(frozen=True)
+class SpectralOptions:
+    """A convolutional network with attention pooling over log-mel bands, in Torch.
+
+    Our own reading of the row "Base" of the Wav2Vec2 study, of which only the training is known.
+    """
+
+    channels: tuple[int, ...] = (32, 64, 128)
+    """One convolution block each, halving time and bands."""
+    heads: int = 4
+    """Of the attention that pools over time."""
+    dropout: float = 0.3
