@@ -24,8 +24,10 @@ __all__ = [
     "active_level",
     "add_noise",
     "band_limit",
+    "equalise",
     "gain",
     "high_pass",
+    "mix",
     "perturbations",
     "reverberate",
     "room_response",
@@ -46,6 +48,7 @@ PAD_SECONDS = 0.1
 FIRST_REFLECTION_SECONDS = 0.003
 SELF_NOISE_DBFS = -60.0
 ROUND_TRIP_HZ = 48_000
+EQUALISER_START_HZ = 62.5
 
 
 def active_level(samples: Samples, rate: int) -> float:
@@ -94,6 +97,24 @@ def high_pass(samples: Samples, rate: int, rng: np.random.Generator, *, hz: floa
     return _filter(samples, rate, response)
 
 
+def equalise(samples: Samples, rate: int, rng: np.random.Generator, *, db: float) -> Samples:
+    """Colour the sound as a microphone does: a random smooth response, no phase shift.
+
+    Gains at 62.5 Hz and every octave above it are uniform in +-`db` and joined by half cosines over
+    the logarithm of frequency. The clip keeps its energy, so that colour is all that changes.
+    """
+    octaves = max(1, math.ceil(math.log2(max(2.0, rate / 2 / EQUALISER_START_HZ))))
+    gains = rng.uniform(-db, db, octaves + 1)
+
+    def response(frequencies: Spectrum) -> Spectrum:
+        above = np.log2(np.maximum(frequencies, EQUALISER_START_HZ) / EQUALISER_START_HZ)
+        before = np.minimum(above.astype(np.intp), octaves - 1)
+        share = (1 - np.cos(np.pi * np.minimum(above - before, 1.0))) / 2
+        return np.asarray(10 ** ((gains[before] * (1 - share) + gains[before + 1] * share) / 20))
+
+    return _at_energy(_filter(samples, rate, response), samples)
+
+
 def add_noise(
     samples: Samples,
     rate: int,
@@ -113,6 +134,14 @@ def add_noise(
         added = _stretch(_resample(recording, noise_rate, rate), len(samples), rng)
     else:
         added = rng.standard_normal(len(samples))
+    return mix(samples, rate, added, snr_db=snr_db)
+
+
+def mix(samples: Samples, rate: int, added: Samples | Spectrum, *, snr_db: float) -> Samples:
+    """Speech with `added`, of the same shape and not all zero, at a signal-to-noise ratio.
+
+    The ratio is of the speech's active level to the RMS of what is added.
+    """
     rms = math.sqrt(np.square(added).mean())
     wanted = active_level(samples, rate) / _amplitude(snr_db)
     return np.asarray(samples + added * (wanted / rms), dtype=np.float32)
@@ -131,10 +160,7 @@ def reverberate(
     response = room_response(rate, rng, rt60_s=rt60_s, direct_db=direct_db)
     size = _fft_size(len(samples) + len(response))
     spectrum = np.fft.rfft(samples, size) * np.fft.rfft(response, size)
-    wet = np.fft.irfft(spectrum, size)[: len(samples)]
-    energy = float(np.square(wet).sum())
-    dry = float(np.square(np.asarray(samples, dtype=np.float64)).sum())
-    return np.asarray(wet * math.sqrt(dry / energy) if energy else wet, dtype=np.float32)
+    return _at_energy(np.fft.irfft(spectrum, size)[: len(samples)], samples)
 
 
 def room_response(
@@ -208,6 +234,13 @@ def _filter(samples: Samples, rate: int, response: Response) -> Samples:
         np.fft.rfftfreq(size, 1 / rate).astype(np.float64)
     )
     return np.fft.irfft(spectrum, size)[: len(samples)].astype(np.float32)
+
+
+def _at_energy(changed: Samples | Spectrum, samples: Samples) -> Samples:
+    """`changed` with the energy of `samples`; silence stays silence."""
+    energy = float(np.square(changed, dtype=np.float64).sum())
+    wanted = float(np.square(samples, dtype=np.float64).sum())
+    return np.asarray(changed * math.sqrt(wanted / energy) if energy else changed, dtype=np.float32)
 
 
 def _stretch(recording: Samples, length: int, rng: np.random.Generator) -> Samples:

@@ -17,8 +17,8 @@ from typing import Any, TextIO, TypeVar, cast
 
 import click
 
+from edge_ser.documents import CONTROLS
 from edge_ser.errors import StorageError, UsageError
-from edge_ser.sinks.lines import CONTROLS
 
 __all__ = [
     "Record",

@@ -1,9 +1,10 @@
-"""`edge-ser train`: thin over `edge_ser.lab.jobs.train_job`."""
+"""`edge-ser train`: thin over `edge_ser.lab.jobs`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,14 +12,42 @@ from edge_ser.cli.native import quiet_runtime
 from edge_ser.cli.options import debug_option, debugging, use_threads
 from edge_ser.cli.output import Record, grid, output_options, rendered, write
 from edge_ser.cli.progress import a_person_watches, progress_bar
-from edge_ser.lab.protocols import PROTOCOLS
-from edge_ser.lab.recipe import Recipe, recipe_for
+from edge_ser.errors import UsageError
+
+if TYPE_CHECKING:
+    from edge_ser.lab.experiment import Experiment
+    from edge_ser.lab.jobs import Plan
 
 __all__ = ["command"]
 
-ARCHITECTURES = ("plb", "improved-routing", "routing")
-DEFAULTS = Recipe()
-FIELDS = ("run", "epochs", "loss", "test_accuracy", "test_uar", "folder")
+FIELDS = ("run", "epochs", "loss", "accuracy", "test_accuracy", "test_uar", "folder")
+
+
+def _listed() -> Iterator[str]:
+    """The experiments and networks that there are, with what their files say of them."""
+    from edge_ser.lab.architectures.networks import networks
+    from edge_ser.lab.experiment import shipped
+
+    yield "experiments:"
+    rows = []
+    for name, path in shipped().items():
+        lines = [line[1:].strip() for line in path.read_text().split("\n\n")[0].splitlines()]
+        rows.append([f"  {name}", " ".join(line for line in lines)])
+    yield from grid(["", ""], rows)
+    yield ""
+    yield "networks (--set network.name=NAME): " + ", ".join(networks())
+
+
+def _experiment(name: str, corpus: str | None, settings: tuple[str, ...]) -> Experiment:
+    from edge_ser.lab.experiment import find_experiment, from_tables, with_settings
+
+    found, values, where = find_experiment(name)
+    values = with_settings(values, settings)
+    if corpus is not None:
+        values = with_settings(values, [f"data.corpus={corpus}"])
+    changed = "".join(f"-{setting.partition('=')[2].strip()}" for setting in settings)
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in found + changed)
+    return from_tables(values, plain[:80], where)
 
 
 def _record(folder: Path) -> dict[str, object]:
@@ -27,7 +56,7 @@ def _record(folder: Path) -> dict[str, object]:
     run = read_run(folder)
     last: Mapping[str, object] = run.rows[-1] if run.rows else {}
     figures = {name: last[name] for name in FIELDS if name in last}
-    return {"run": run.split.name, "epochs": len(run.rows), **figures, "folder": str(folder)}
+    return {"run": folder.name, "epochs": len(run.rows), **figures, "folder": str(folder)}
 
 
 def _table(records: Iterable[Record]) -> Iterator[str]:
@@ -41,22 +70,62 @@ def _table(records: Iterable[Record]) -> Iterator[str]:
     yield from grid(FIELDS, rows, right=numbers)
 
 
+def _described(plan: Plan, device: str) -> Iterator[str]:
+    """What would be trained: for --check, and for a person who waits."""
+    chosen = plan.experiment
+    yield f"{chosen.name}: {chosen.network.name} on {plan.corpus.name}, computed on {device}"
+    for split in plan.splits:
+        sides = [
+            f"{len(clips)} {side}"
+            for side, clips in (
+                ("train", split.train),
+                ("validate", split.validation),
+                ("test", split.test),
+            )
+            if clips
+        ]
+        people = f" (speakers {', '.join(split.speakers)})" if split.speakers else ""
+        yield f"  {split.name}: {', '.join(sides)}{people}"
+    yield f"run folders in {plan.folder}"
+
+
+def _device(plan: Plan, threads: int) -> str:
+    """Set the framework up, quietly, and tell what it computes on."""
+    from edge_ser.lab import compute
+    from edge_ser.lab.jobs import prepare
+
+    with quiet_runtime(show=debugging()):
+        prepare(plan.experiment, threads)
+        if plan.experiment.network.kind.framework == "keras":
+            return compute.keras_device()
+        return compute.torch_device()
+
+
+def _train(plan: Plan, seeds: tuple[int, ...], threads: int) -> list[Path]:
+    from edge_ser.lab.jobs import train_job
+
+    epochs = plan.experiment.training.epochs
+    total = epochs * len(plan.splits) * max(1, len(seeds))
+    begun: list[str] = []
+    with progress_bar(a_person_watches()) as progress:
+
+        def epoch_done(run: str, row: Mapping[str, float]) -> None:
+            if run not in begun:
+                begun.append(run)
+            progress((len(begun) - 1) * epochs + int(row["epoch"]) + 1, total)
+
+        def clip_read(done: int) -> None:
+            progress(done, len(plan.corpus.utterances))
+
+        return train_job(plan, seeds, epoch_done, clip_read, threads)
+
+
 @click.command("train")
-@click.argument("corpus")
+@click.argument("experiment", required=False)
 @click.option(
-    "--architecture",
-    type=click.Choice(ARCHITECTURES),
-    default=DEFAULTS.architecture,
-    show_default=True,
-    help="The network.",
-)
-@click.option(
-    "--protocol",
-    type=click.Choice(list(PROTOCOLS)),
-    metavar="NAME",
-    default="grouped",
-    show_default=True,
-    help="Who trains and who is tested; see above.",
+    "--corpus",
+    metavar="CORPUS",
+    help="Labelled speech in place of the experiment's: a folder, a CSV manifest, or a name.",
 )
 @click.option(
     "--fold",
@@ -67,41 +136,25 @@ def _table(records: Iterable[Record]) -> Iterator[str]:
     help="Train this fold only; may be given more than once.",
 )
 @click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Passes over the training clips, set beforehand: none is picked by its test result. "
-    f"[default: {DEFAULTS.epochs}; 300 for published]",
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=DEFAULTS.batch,
-    show_default=True,
-    metavar="N",
-    help="Clips a step.",
-)
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=DEFAULTS.learning_rate,
-    show_default=True,
-    metavar="RATE",
-    help="At the start; it decays as published.",
-)
-@click.option(
     "--seed",
+    "seeds",
     type=click.IntRange(min=0),
-    default=DEFAULTS.seed,
-    show_default=True,
+    multiple=True,
     metavar="N",
-    help="The same seed gives the same weights.",
+    help="In place of the experiment's; may be given more than once.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Another value, such as network.omega_0=24; may be given more than once.",
 )
 @click.option(
     "--runs",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where run folders go. [default: CORPUS-ARCHITECTURE in the user's cache]",
+    help="Where run folders go. [default: the experiment's name in the user's cache]",
 )
 @click.option(
     "--threads",
@@ -111,71 +164,68 @@ def _table(records: Iterable[Record]) -> Iterator[str]:
     metavar="N",
     help="Processor threads.",
 )
+@click.option("--list", "list_", is_flag=True, help="Show the experiments and networks.")
+@click.option("--check", is_flag=True, help="Read everything and show the plan; train nothing.")
 @output_options
 @debug_option
 def command(
-    corpus: str,
-    architecture: str,
-    protocol: str,
+    experiment: str | None,
+    corpus: str | None,
     folds: tuple[int, ...],
-    epochs: int | None,
-    batch: int,
-    learning_rate: float,
-    seed: int,
+    seeds: tuple[int, ...],
+    settings: tuple[str, ...],
     runs: Path | None,
     threads: int,
+    list_: bool,
+    check: bool,
     format_: str,
     output: str | None,
 ) -> None:
-    """Train a network on labelled speech with the published recipe. Takes hours on a CPU.
+    """Train a network on labelled speech, as an experiment file says. May take hours.
 
-    CORPUS is a folder, a CSV manifest, or a known corpus (see 'edge-ser evaluate --help'). A run
-    that was stopped goes on from its last whole epoch when the same command is given again.
+    EXPERIMENT is a TOML file with the sections data, network, protocol, training and augmentation,
+    or the name of one that comes with edge-ser. A run that was stopped goes on from its last whole
+    epoch when the same command is given again. A GPU is used where the framework finds one.
 
     \b
-    Protocols:
-      grouped    five folds; a model is tested on speakers that it never heard
-      loso       one fold a speaker
-      holdout    one split by speaker, with speakers apart to choose by
-      whole      all clips train, none is tested: for weights to ship
-      published  ten folds over clips, as in the papers; leaky: shares speakers
+    Protocols (protocol.name):
+      grouped     folds of speakers; each is tested by a model that never heard it
+      loso        one fold a speaker
+      holdout     one split by speaker, with speakers apart to choose by
+      official    the corpus's own split
+      whole       all clips train, none is tested: for weights to ship
+      published   folds over clips, as in the papers; leaky: shares speakers
+      stratified  70, 20 and 10 % of each class at random; leaky likewise
 
     \b
     Examples:
-      edge-ser train emodb
-      edge-ser train emodb --protocol published --fold 1 --fold 2
-      edge-ser train my_corpus/ --fold 1 --runs runs/
+      edge-ser train --list
+      edge-ser train plb-emodb
+      edge-ser train tim-emovo --set network.name=cktim-tab1 --fold 1
+      edge-ser train mine.toml --corpus my_recordings/ --check
 
-    Each fold gets a run folder with its recipe, split, metrics by epoch, weights and predictions;
-    'edge-ser export' makes a model file of it. The summary goes to standard output, or to FILE
-    with -o. Needs the extra [train]: pip install 'edge-ser[train]'.
+    Each fold gets a run folder with its configuration, split, metrics by epoch, checkpoints and
+    predictions: 'edge-ser report' compares them, 'edge-ser export' makes a model file of one. The
+    summary goes to standard output, or to FILE with -o. Needs the extra [train], and [torch] for
+    networks in Torch.
     """
+    if list_:
+        write((f"{line}\n" for line in _listed()), output)
+        return
+    if experiment is None:
+        raise UsageError("no experiment, expected a TOML file or a name: --list shows the names")
     use_threads(threads)
     from edge_ser.corpora import read_corpus
-    from edge_ser.lab import compute
-    from edge_ser.lab.jobs import splits, train_job
+    from edge_ser.lab.jobs import plan
 
-    clips = read_corpus(corpus)
-    recipe = recipe_for(
-        protocol,
-        epochs,
-        architecture=architecture,
-        batch=batch,
-        learning_rate=learning_rate,
-        seed=seed,
-    )
-    planned = len(folds or splits(clips, protocol))
-    with quiet_runtime(show=debugging()):
-        compute.prepare(threads)
-    begun: list[str] = []
-    with progress_bar(a_person_watches()) as progress:
-
-        def epoch_done(run: str, row: Mapping[str, float]) -> None:
-            if run not in begun:
-                begun.append(run)
-            done = (len(begun) - 1) * recipe.epochs + int(row["epoch"]) + 1
-            progress(done, planned * recipe.epochs)
-
-        folders = train_job(clips, recipe, protocol, folds or None, epoch_done, runs, threads)
-    pieces = rendered(map(_record, folders), format_, fields=FIELDS, table=_table)
-    write(pieces, output)
+    chosen = _experiment(experiment, corpus, settings)
+    planned = plan(chosen, read_corpus(chosen.data.corpus), folds or None, runs)
+    device = _device(planned, threads)
+    if check:
+        write((f"{line}\n" for line in _described(planned, device)), output)
+        return
+    if a_person_watches():
+        for line in _described(planned, device):
+            click.echo(line, err=True)
+    folders = _train(planned, seeds, threads)
+    write(rendered(map(_record, folders), format_, fields=FIELDS, table=_table), output)

@@ -16,7 +16,8 @@ from edge_ser.config.gathering import Config, load_config
 from edge_ser.config.options import ModelOptions, ReportOptions
 from edge_ser.config.rendering import as_toml
 from edge_ser.config.sections import SECTIONS, Key
-from edge_ser.config.sources import MAX_BYTES, Setting
+from edge_ser.config.sources import Setting
+from edge_ser.documents import MAX_BYTES
 
 __all__ = [
     "FLAGS",

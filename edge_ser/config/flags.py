@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edge_ser.config.values import shown
+from edge_ser.documents import shown
 from edge_ser.errors import ConfigError
 
 __all__ = ["FLAGS", "overrides_from_flags"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_ser.config.gathering import Config, options_of
 from edge_ser.config.sections import CARD_SECTIONS, SECTIONS, Key, option_class, option_kinds
-from edge_ser.config.values import is_table, to_toml
+from edge_ser.documents import is_table, to_toml
 
 if TYPE_CHECKING:
     from edge_ser.card import ModelCard

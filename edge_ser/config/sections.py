@@ -9,7 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple, get_args, get_type_hints
 
-from edge_ser.config.values import is_table, shown
+from edge_ser.documents import is_table, shown
 from edge_ser.errors import ConfigError
 
 __all__ = ["CARD_SECTIONS", "MOVED", "SECTIONS", "Key", "kind_of", "option_class", "option_kinds"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,15 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_ser.config.sections import MOVED, SECTIONS, Key, check_section, kind_of, option_kinds
-from edge_ser.config.values import expected, from_text, from_toml, shown
+from edge_ser.config.values import from_text
+from edge_ser.documents import expected, from_toml, read_toml, shown
 from edge_ser.errors import ConfigError
 
-__all__ = ["MAX_BYTES", "OTHER_VARIABLES", "Setting", "from_environment", "from_file", "from_flags"]
-
-MAX_BYTES = 1_000_000
-"""Of a configuration file."""
-MAX_DOTS = 200
-"""In a line: tomllib takes the square of a dotted key's length, which for a megabyte is hours."""
+__all__ = ["OTHER_VARIABLES", "Setting", "from_environment", "from_file", "from_flags"]
 
 PREFIX = "EDGE_SER_"
 OTHER_VARIABLES = ("DATA", "REQUIRE", "RUNS", "TFLITE_RUNTIME_PYTHON")
@@ -50,7 +43,7 @@ def from_file(path: str | Path) -> Layer:
     """The values of a TOML file: nothing is interpolated, included or run.
 
     Raises:
-        ConfigError: it is no regular file that can be read, over `MAX_BYTES`, not UTF-8, not TOML,
+        ConfigError: it is no regular file that can be read, over a megabyte, not UTF-8, not TOML,
             or holds an unknown section or key or a value of another type.
     """
     return _checked(_in_file(path), from_toml, "file")
@@ -105,7 +98,7 @@ def _checked(
 
 
 def _in_file(path: str | Path) -> Iterator[Given]:
-    for section, table in _document(path).items():
+    for section, table in read_toml(path).items():
         check_section(section, str(path))
         if not isinstance(table, dict):
             raise ConfigError(
@@ -113,41 +106,6 @@ def _in_file(path: str | Path) -> Iterator[Given]:
             )
         for name, value in table.items():
             yield Key(section, name), value, str(path)
-
-
-def _document(path: str | Path) -> dict[str, Any]:
-    try:
-        text = _contents(path).decode("utf-8-sig")  # some editors begin a file with a mark
-        _refuse_endless_keys(text)
-        return tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: {error.strerror or error}, expected a configuration file that can be read"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path}: byte {error.start} is not UTF-8, expected a TOML file: save it as UTF-8"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: {error}, expected a TOML file: correct it") from error
-
-
-def _refuse_endless_keys(text: str) -> None:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.count(".") > MAX_DOTS:
-            raise ValueError(f"over {MAX_DOTS} dots (at line {number})")
-
-
-def _contents(path: str | Path) -> bytes:
-    # Without O_NONBLOCK, opening a named pipe would wait for its writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigError(f"{path}: not a regular file, expected a configuration file")
-        contents = file.read(MAX_BYTES + 1)
-    if len(contents) > MAX_BYTES:
-        raise ConfigError(f"{path}: over {MAX_BYTES} bytes, expected a configuration file")
-    return contents
 
 
 def _in_environment(environ: Mapping[str, str]) -> Iterator[Given]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from edge_ser.card import InputSpec, ModelCard, OutputSpec, Provenance
+from edge_ser.lab.architectures.networks import Family
 from edge_ser.lab.calibration import Calibration
-from edge_ser.lab.datasets import CLIP_SAMPLES, FRONTEND
+from edge_ser.lab.experiment import DataOptions
 
 __all__ = ["SOURCES", "Source", "card_for", "commit", "tools"]
 
@@ -27,7 +28,12 @@ UNTRAINED_USE = (
     "Latency and memory measurements. The weights are random and its results mean nothing."
 )
 
-PACKAGES = ("edge-ser", "keras", "numpy", "onnx", "soxr", "tensorflow", "tensorflow-cpu", "tf2onnx")
+EMOTION = "speech emotion recognition"
+
+PACKAGES = (
+    *("edge-ser", "keras", "litert-torch", "numpy", "onnx", "onnxruntime", "soxr"),
+    *("tensorflow", "tensorflow-cpu", "tf2onnx", "torch", "transformers"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Source:
     intended_use: str
     bandwidth_hz: float | None = None
     """Hertz up to which its recordings reach."""
+    task: str = EMOTION
 
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
@@ -60,6 +67,46 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             # Recorded at 16 kHz.
             bandwidth_hz=8000.0,
         ),
+        "ravdess": Source(
+            data=(
+                "RAVDESS, the Ryerson Audio-Visual Database of Emotional Speech and Song, speech "
+                "part (S. R. Livingstone, F. A. Russo, PLoS ONE 13(5): e0196391, 2018), "
+                "CC BY-NC-SA 4.0; 1,440 utterances, 24 actors, 2 sentences"
+            ),
+            licence="CC-BY-NC-SA-4.0",
+            intended_use=(
+                "Non-commercial research and teaching on recorded or live speech of people who "
+                "know of it. It tells how North American English emotions acted by 24 speakers in "
+                "a studio sound; other voices, accents, languages, rooms and spontaneous speech "
+                "are unlike its training."
+            ),
+        ),
+        "emovo": Source(
+            data=(
+                "EMOVO, an Italian emotional speech database (G. Costantini, I. Iaderola, "
+                "A. Paoloni, M. Todisco, LREC 2014), for research, no formal licence known; "
+                "588 utterances, 6 actors, 14 sentences; mono mix of a two-microphone recording"
+            ),
+            licence="LicenseRef-EMOVO-research",
+            intended_use=(
+                "Non-commercial research and teaching on recorded or live speech of people who "
+                "know of it. It tells how Italian emotions acted by six speakers sound; other "
+                "voices, languages, rooms and spontaneous speech are unlike its training."
+            ),
+        ),
+        "speech_commands": Source(
+            data=(
+                "Speech Commands (P. Warden, arXiv:1804.03209), CC BY 4.0, a part of it: 16 words, "
+                "160 clips each, at most one clip a speaker and word"
+            ),
+            licence="CC-BY-4.0",
+            intended_use=(
+                "Research and demonstrations of 1-D networks on raw samples: it names one of 16 "
+                "English words in a clip of one second. It knows no other words, and no silence."
+            ),
+            bandwidth_hz=8000.0,
+            task="spoken word recognition",
+        ),
     }
 )
 
@@ -68,31 +115,34 @@ def card_for(
     name: str,
     labels: Sequence[str],
     provenance: Provenance,
+    data: DataOptions,
+    kind: Family,
     bandwidth_hz: float | None = None,
     calibration: Calibration | None = None,
 ) -> ModelCard:
-    """The card of one of the published networks; the exporter adds output name and goldens."""
-    output = OutputSpec(kind="probabilities")
+    """The card of a network of ours; the exporter adds names of outputs and goldens."""
+    output = OutputSpec(kind=kind.output)
     if calibration is not None:
         output = OutputSpec(
-            kind="probabilities",
+            kind=kind.output,
             temperature=calibration.temperature,
             ece=calibration.ece,
             uncertain_below=calibration.uncertain_below,
         )
+    spec = data.spec()
     return ModelCard(
         name=name,
-        task="speech emotion recognition",
+        task=SOURCES[data.corpus].task if data.corpus in SOURCES else EMOTION,
         labels=tuple(labels),
         input=InputSpec(
-            rate=FRONTEND.rate,
-            clip_samples=CLIP_SAMPLES,
-            pad_side="both",
+            rate=spec.rate,
+            clip_samples=data.clip_samples,
+            pad_side=data.pad_side,
             pad_mode="zeros",
-            layout="NTFC",
+            layout=kind.layout,
             source_bandwidth_hz=bandwidth_hz,
         ),
-        frontend=(FRONTEND,),
+        frontend=(spec,),
         output=output,
         provenance=provenance,
     )

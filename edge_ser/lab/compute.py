@@ -1,4 +1,4 @@
-"""How TensorFlow computes here: settings that it reads once, when it is imported."""
+"""How the frameworks compute here: threads, kernels, devices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from edge_ser.errors import DependencyError, UsageError
 
-__all__ = ["THREADS", "prepare", "settings"]
+__all__ = ["THREADS", "keras_device", "prepare", "prepare_torch", "settings", "torch_device"]
 
 THREADS = 2
 
@@ -56,3 +56,37 @@ def prepare(threads: int = THREADS) -> None:
             f"training and export need Keras and TensorFlow ({error}); "
             "pip install 'edge-ser[train,export]'"
         ) from error
+
+
+def prepare_torch(threads: int = THREADS) -> None:
+    """Set torch up for repeatable training with that many threads.
+
+    Raises:
+        UsageError: no thread.
+        DependencyError: torch is not installed.
+    """
+    if threads < 1:
+        raise UsageError(f"threads is {threads}, expected 1 or more")
+    try:
+        import torch
+    except ImportError as error:
+        raise DependencyError(
+            f"this network needs torch ({error}); pip install 'edge-ser[torch]'"
+        ) from error
+    torch.set_num_threads(threads)
+
+
+def torch_device() -> str:
+    """The best that torch finds: cuda, mps, else cpu."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def keras_device() -> str:
+    """What Keras computes on: gpu where TensorFlow sees one, else cpu."""
+    import tensorflow
+
+    return "gpu" if tensorflow.config.list_physical_devices("GPU") else "cpu"

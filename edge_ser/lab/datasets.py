@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser.audio import read_clip, resample
 from edge_ser.corpora import EMODB_LABELS, Corpus, Utterance
 from edge_ser.errors import DataError
-from edge_ser.frontend import PRESETS
+from edge_ser.frontend import FrontendSpec
+from edge_ser.lab.experiment import DataOptions
 from edge_ser.lab.features import cached_features
 
-__all__ = ["CLIP_SAMPLES", "FRONTEND", "Dataset", "classes_of", "names_of", "read_dataset"]
-
-FRONTEND = PRESETS["librosa"]
-"""Of all published networks here: 39 MFCCs at 22,050 Hz."""
-
-CLIP_SAMPLES = 100_000
-"""4.535 s at 22,050 Hz, which gives 196 frames."""
+__all__ = ["Dataset", "by_name", "classes_of", "names_of", "read_dataset", "selected"]
 
 CLASSES: Mapping[str, tuple[str, ...]] = {
     "emodb": tuple(EMODB_LABELS.values()),
+    "emovo": ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
     "ravdess": (
         "neutral",
         "calm",
@@ -44,34 +42,89 @@ class Dataset:
 
     names: list[str]
     features: NDArray[np.float32]
-    """Shape (clips, frames, coefficients)."""
+    """Shape (clips, *shape of one clip)."""
     labels: NDArray[np.int64]
     """Index into `classes`."""
     classes: list[str]
+    utterances: Mapping[str, Utterance]
+    """By name."""
+    spec: FrontendSpec
+
+    def index(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """Where clips of these names stand.
+
+        Raises:
+            DataError: one is not in this corpus.
+        """
+        place = {name: at for at, name in enumerate(self.names)}
+        try:
+            return np.array([place[name] for name in names], dtype=np.int64)
+        except KeyError as error:
+            raise DataError(f"clip {error} is not in this corpus: give its own") from None
+
+    def waveforms(self, names: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Samples of clips at the frontend's rate, each as long as it is."""
+        return [
+            resample(
+                read_clip(str(self.utterances[name].path)), self.spec.rate, self.spec.resampler
+            ).samples
+            for name in names
+        ]
 
 
-def read_dataset(corpus: Corpus, progress: Callable[[int], None] = lambda done: None) -> Dataset:
+def read_dataset(
+    corpus: Corpus, options: DataOptions, progress: Callable[[int], None] = lambda done: None
+) -> Dataset:
     """Features of a corpus, cached by content, with names and labels.
 
     Raises:
-        DataError: two clips of one name, or a label that the published order of classes lacks.
+        DataError: two clips of one name, or a label that the outputs lack.
         AudioError: a recording cannot be decoded.
     """
-    classes = classes_of(corpus)
-    unknown = sorted(set(corpus.labels) - set(classes))
-    if unknown:
-        raise DataError(f"{corpus.name}: labels {', '.join(unknown)} are not of {classes}")
-    return Dataset(
-        names_of(corpus.utterances),
-        cached_features(corpus.utterances, FRONTEND, CLIP_SAMPLES, progress),
-        np.array([classes.index(utterance.label) for utterance in corpus.utterances]),
-        list(classes),
+    chosen = selected(corpus, options)
+    classes = options.labels or classes_of(corpus)
+    spec = options.spec()
+    named = by_name(chosen)
+    features = cached_features(
+        chosen.utterances, spec, options.clip_samples, options.pad_side, progress
     )
+    labels = np.array([classes.index(utterance.label) for utterance in chosen.utterances])
+    return Dataset(list(named), features, labels, list(classes), named, spec)
+
+
+def selected(corpus: Corpus, options: DataOptions) -> Corpus:
+    """The clips whose label is an output.
+
+    Raises:
+        DataError: other labels, where they are refused; an output without any clip; or no clips.
+    """
+    classes = options.labels or classes_of(corpus)
+    unknown = sorted(set(corpus.labels) - set(classes))
+    if unknown and options.other_labels == "refuse":
+        near = get_close_matches(unknown[0], classes, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise DataError(
+            f"{corpus.name}: labels {', '.join(unknown)} are not of {', '.join(classes)}; {hint}"
+            'set data.labels, or data.other_labels = "drop"'
+        )
+    kept = tuple(u for u in corpus.utterances if u.label in classes)
+    empty = [label for label in classes if label not in corpus.labels]
+    if empty:
+        raise DataError(
+            f"{corpus.name}: no clips of {', '.join(empty)}, expected some of each label: "
+            "leave them out of data.labels"
+        )
+    return Corpus(corpus.name, kept)
 
 
 def classes_of(corpus: Corpus) -> tuple[str, ...]:
     """Labels in the order of the networks' outputs: as published for that corpus, or sorted."""
     return CLASSES.get(corpus.name, corpus.labels)
+
+
+def by_name(corpus: Corpus) -> dict[str, Utterance]:
+    """The utterances of a corpus by the names that splits call them."""
+    return dict(zip(names_of(corpus.utterances), corpus.utterances, strict=True))
 
 
 def names_of(utterances: Sequence[Utterance]) -> list[str]:

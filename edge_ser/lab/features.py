@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,14 @@ def cached_features(
     utterances: Sequence[Utterance],
     spec: FrontendSpec,
     clip_samples: int,
+    pad_side: Literal["both", "end"] = "both",
     progress: Callable[[int], None] = lambda done: None,
 ) -> NDArray[np.float32]:
     """Features of all clips, shape (clips, *spec.shape(clip_samples)).
 
-    The cache's name covers the frontend, the clip length and every file's bytes.
+    The cache's name covers the frontend, the clip length, the padding and every file's bytes.
     """
-    key = hashlib.sha256(f"{spec.digest()} {clip_samples}".encode())
+    key = hashlib.sha256(f"{spec.digest()} {clip_samples} {pad_side}".encode())
     for utterance in utterances:
         key.update(hashlib.sha256(utterance.path.read_bytes()).digest())
     path = runs_folder() / "features" / f"{key.hexdigest()[:32]}.npy"
@@ -44,7 +46,7 @@ def cached_features(
     features = np.empty((len(utterances), *spec.shape(clip_samples)), dtype=np.float32)
     for position, utterance in enumerate(utterances):
         clip = resample(read_clip(str(utterance.path)), spec.rate, spec.resampler)
-        features[position] = frontend(fit(clip.samples, clip_samples))
+        features[position] = frontend(fit(clip.samples, clip_samples, pad_side))
         progress(position + 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.npy")

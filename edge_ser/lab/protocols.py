@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
-from edge_ser.errors import DataError
+from edge_ser.corpora import Utterance
+from edge_ser.errors import ConfigError, DataError, UsageError
 
-__all__ = ["PROTOCOLS", "Split", "grouped", "holdout", "loso", "published", "whole"]
+__all__ = [
+    "NAMES",
+    "ProtocolOptions",
+    "Split",
+    "grouped",
+    "holdout",
+    "loso",
+    "official",
+    "published",
+    "splits_of",
+    "stratified",
+    "whole",
+]
+
+Name = Literal["grouped", "loso", "holdout", "official", "published", "stratified", "whole"]
+NAMES: tuple[Name, ...] = get_args(Name)
 
 PUBLISHED_FOLDS = 10
 PUBLISHED_SEED = 98
+INNER_SHARE = 0.1
+"""Of the training clips of a class, to validate on."""
+
+
+@dataclass(frozen=True)
+class ProtocolOptions:
+    """Who trains and who is tested."""
+
+    name: Name = "grouped"
+    """grouped: sorted speakers in runs; loso: leave one speaker out; holdout: one split by speaker;
+    official: the corpus's own; whole: all train, none is tested. Leaky, for comparison with papers:
+    published: shuffled folds over clips; stratified: 70, 20 and 10 % of each class, at random."""
+    folds: int | None = None
+    """Of grouped (5) and published (10)."""
+    seed: int | None = None
+    """Of what is drawn: published 98, stratified and inner validation 46, holdout 42."""
+    validation: Literal["protocol", "clips"] = "protocol"
+    """clips: where the protocol has no validation clips, a tenth of the training clips of each
+    class, by the seed."""
+
+    def __post_init__(self) -> None:
+        if self.folds is not None and not 2 <= self.folds <= 1000:
+            raise ConfigError(f"[protocol]: folds is {self.folds}, expected 2 to 1000")
+        if self.seed is not None and self.seed < 0:
+            raise ConfigError(f"[protocol]: seed is {self.seed}, expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -24,15 +67,84 @@ class Split:
     test: list[str]
     validation: list[str] = field(default_factory=list)
     speakers: list[str] = field(default_factory=list)
-    """Speakers of the test clips; none of them trains, unless the protocol is `published`."""
+    """Speakers of the test clips; none of them trains."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What each clip is; empty in records of earlier versions."""
 
 
-def published(speakers: Mapping[str, str], folds: int = PUBLISHED_FOLDS) -> list[Split]:
+def splits_of(utterances: Mapping[str, Utterance], options: ProtocolOptions) -> list[Split]:
+    """The folds of a protocol, with the labels of their clips.
+
+    Args:
+        utterances: by name.
+        options: the protocol.
+
+    Raises:
+        UsageError: folds for a protocol whose number is fixed.
+        DataError: a clip has no speaker, and the protocol keeps speakers apart; or too few do; or
+            the corpus has no split of its own.
+    """
+    if options.folds is not None and options.name not in ("grouped", "published"):
+        raise UsageError(f"{options.name} has no number of folds, expected none: leave folds out")
+    labels = {name: utterance.label for name, utterance in utterances.items()}
+    return [
+        dataclasses.replace(_with_validation(split, labels, options), labels=labels)
+        for split in _folds(utterances, labels, options)
+    ]
+
+
+def _folds(
+    utterances: Mapping[str, Utterance], labels: Mapping[str, str], options: ProtocolOptions
+) -> list[Split]:
+    name, seed = options.name, options.seed
+    if name == "official":
+        return official({name: utterance.split for name, utterance in utterances.items()})
+    if name == "stratified":
+        return stratified(labels, 46 if seed is None else seed)
+    speakers = {name: utterance.speaker or "" for name, utterance in utterances.items()}
+    if name == "whole":
+        return whole(speakers)
+    if name == "published":
+        return published(
+            speakers, options.folds or PUBLISHED_FOLDS, PUBLISHED_SEED if seed is None else seed
+        )
+    nameless = [clip for clip, speaker in speakers.items() if not speaker]
+    if nameless:
+        raise DataError(
+            f"{len(nameless)} clips such as {nameless[0]} have no speaker, which {name} needs: "
+            "name speakers in a manifest"
+        )
+    if name == "loso":
+        return loso(speakers)
+    if name == "holdout":
+        return holdout(speakers, 42 if seed is None else seed)
+    return grouped(speakers, options.folds or 5)
+
+
+def _with_validation(split: Split, labels: Mapping[str, str], options: ProtocolOptions) -> Split:
+    """A tenth of each class of the training clips set aside, where that was asked for."""
+    if options.validation == "protocol" or split.validation:
+        return split
+    rng = random.Random(46 if options.seed is None else options.seed)
+    inner: set[str] = set()
+    for label in sorted(set(labels.values())):
+        of_class = [name for name in split.train if labels[name] == label]
+        inner |= set(rng.sample(of_class, round(INNER_SHARE * len(of_class))))
+    return dataclasses.replace(
+        split,
+        train=[name for name in split.train if name not in inner],
+        validation=sorted(inner),
+    )
+
+
+def published(
+    speakers: Mapping[str, str], folds: int = PUBLISHED_FOLDS, seed: int = PUBLISHED_SEED
+) -> list[Split]:
     """Shuffled folds over clips, as the papers split: speakers are on both sides (leaky)."""
     from sklearn.model_selection import KFold
 
     names = sorted(speakers)
-    splitter = KFold(folds, shuffle=True, random_state=PUBLISHED_SEED)
+    splitter = KFold(folds, shuffle=True, random_state=seed)
     return [
         Split(f"published-{number:02d}", [names[i] for i in train], sorted(names[i] for i in test))
         for number, (train, test) in enumerate(splitter.split(names), 1)
@@ -86,13 +198,38 @@ def whole(speakers: Mapping[str, str]) -> list[Split]:
     return [Split("whole", sorted(speakers), [])]
 
 
-PROTOCOLS: Mapping[str, Callable[[Mapping[str, str]], list[Split]]] = {
-    "published": published,
-    "grouped": grouped,
-    "loso": loso,
-    "holdout": holdout,
-    "whole": whole,
-}
+def stratified(labels: Mapping[str, str], seed: int = 46) -> list[Split]:
+    """70 % of each class at random to train, 20 to test, the rest to validate: leaky by speaker.
+
+    As the CkTIM study split; there over an unsorted listing, so its very clips are not known.
+    """
+    rng = random.Random(seed)
+    parts: tuple[list[str], list[str], list[str]] = ([], [], [])
+    for label in sorted(set(labels.values())):
+        names = sorted(name for name, known in labels.items() if known == label)
+        rng.shuffle(names)
+        train, test = int(0.7 * len(names)), int(0.2 * len(names))
+        for part, chosen in zip(
+            parts, (names[:train], names[train : train + test], names[train + test :]), strict=True
+        ):
+            part += chosen
+    trained, tested, validated = (sorted(part) for part in parts)
+    return [Split("stratified", trained, tested, validated)]
+
+
+def official(parts: Mapping[str, str | None]) -> list[Split]:
+    """The corpus's own split: `train`, `val` and `test` of each clip."""
+    lacking = [name for name, part in parts.items() if part not in ("train", "val", "test")]
+    if lacking:
+        raise DataError(
+            f"{len(lacking)} clips such as {lacking[0]} are of no split, expected train, val or "
+            "test: name it in a manifest, or take another protocol"
+        )
+    train, validation, test = (
+        sorted(name for name, part in parts.items() if part == wanted)
+        for wanted in ("train", "val", "test")
+    )
+    return [Split("official", train, test, validation)]
 
 
 def _by_speakers(name: str, speakers: Mapping[str, str], tested: Sequence[str]) -> Split:

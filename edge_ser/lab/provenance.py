@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from edge_ser import metrics as figures
 from edge_ser.audio import read_clip
 from edge_ser.card import ConditionFigures, Provenance
-from edge_ser.corpora import Corpus
 from edge_ser.errors import DataError
 from edge_ser.lab.calibration import measure
 from edge_ser.lab.cards import EXCLUDED_USE, Source, commit, tools
@@ -20,24 +20,26 @@ __all__ = ["provenance_of", "read_robustness"]
 
 def provenance_of(
     run: Run,
-    corpus: Corpus,
     data: Dataset,
     folds: Sequence[Path],
     source: Source | None,
     robustness: Sequence[ConditionFigures] = (),
 ) -> Provenance:
     """Data, protocol, figures, uses, versions, and the digests of the training clips."""
-    by_name = dict(zip(data.names, corpus.utterances, strict=True))
-    trained = [by_name[name] for name in run.split.train]
+    trained = [data.utterances[name] for name in run.split.train]
     metrics: Mapping[str, float] = {}
     if not run.split.test and len(folds) > 1:
-        metrics = measure([fold_of(read_run(fold), data) for fold in folds])
+        metrics = measure([fold_of(read_run(fold)) for fold in folds])
     elif run.predictions is not None:
-        last = run.rows[-1]
-        metrics = {key: round(last[f"test_{key}"], 4) for key in ("accuracy", "uar")}
+        tested = fold_of(run)
+        guess = tested.scores.argmax(axis=1)
+        metrics = {
+            "accuracy": round(figures.accuracy(tested.labels, guess), 4),
+            "uar": round(figures.uar(tested.labels, guess), 4),
+        }
     return Provenance(
         state="trained",
-        data=source.data if source else corpus.name,
+        data=source.data if source else run.experiment.data.corpus,
         protocol=_protocol(run, len(folds)),
         metrics=metrics,
         robustness=tuple(robustness),
@@ -70,20 +72,33 @@ def read_robustness(path: Path) -> list[ConditionFigures]:
 
 def _protocol(run: Run, folds: int) -> str:
     """How the weights were trained and where the figures come from, in a sentence or two."""
-    recipe, split = run.recipe, run.split
+    training, split = run.experiment.training, run.split
+    kept = (
+        f"epoch of the lowest loss on {len(split.validation)} validation clips"
+        if training.keep == "best_validation"
+        else "last epoch"
+    )
     trained = (
-        f"{len(split.train)} clips, {len(run.rows)} epochs of {recipe.epochs} set beforehand, "
-        f"last epoch, batch {recipe.batch}, seed {recipe.seed}."
+        f"{len(split.train)} clips, {len(run.rows)} epochs of {training.epochs} set beforehand, "
+        f"{kept}, batch {training.batch}, seed {training.seed}."
     )
     if not split.test:
         figures = (
-            f"Figures: {folds} models of the same recipe by grouped speakers, each on the speakers "
-            "it never heard; mean and standard deviation over folds."
+            f"Figures: {folds} models of the same recipe by grouped speakers, each on the "
+            "speakers it never heard; mean and standard deviation over folds."
             if folds > 1
             else "No figures: all clips were seen in training."
         )
-        return f"whole: trained on all speakers, {trained} {figures}"
-    tested = (
-        f"Figures: {len(split.test)} clips of {', '.join(split.speakers) or 'the same speakers'}"
-    )
+        return f"{split.name}: trained on all speakers, {trained} {figures}"
+    tested = f"Figures: {len(split.test)} clips of {_tested_speakers(run)}"
     return f"{split.name}: {trained} {tested}."
+
+
+def _tested_speakers(run: Run) -> str:
+    if run.split.speakers:
+        return ", ".join(run.split.speakers)
+    return (
+        "speakers of the corpus's own test split"
+        if run.split.name == "official"
+        else "the same speakers"
+    )

@@ -12,8 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from edge_ser.documents import CONTROLS
 from edge_ser.errors import ConfigError, StorageError
-from edge_ser.sinks.lines import CONTROLS, LineWriter
+from edge_ser.sinks.lines import LineWriter
 
 if TYPE_CHECKING:
     from edge_ser.audio import Clip

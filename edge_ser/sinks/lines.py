@@ -7,10 +7,7 @@ from typing import TextIO
 
 from edge_ser.errors import StorageError
 
-__all__ = ["CONTROLS", "LineWriter", "printable"]
-
-CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
-"""For `str.translate`: control characters that JSON leaves as they are and a terminal obeys."""
+__all__ = ["LineWriter", "printable"]
 
 
 class LineWriter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,125 +14,241 @@ import pytest
 import soundfile
 
 from edge_ser.corpora import Corpus, Utterance
-from edge_ser.errors import DataError, UsageError
+from edge_ser.errors import ConfigError, DataError, StorageError, UsageError
 from edge_ser.lab import compute, jobs
+from edge_ser.lab.architectures.networks import network
 from edge_ser.lab.datasets import Dataset
-from edge_ser.lab.protocols import Split
-from edge_ser.lab.recipe import Recipe
+from edge_ser.lab.experiment import DATA, Experiment, TrainingOptions
+from edge_ser.lab.protocols import ProtocolOptions, Split
 from edge_ser.lab.runs import fold_of, read_run
 
 pytestmark = [
-    pytest.mark.needs("tensorflow"),
+    pytest.mark.needs("tensorflow", "torch"),
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
-RECIPE = Recipe("routing", epochs=3, batch=4, evaluate_every=2, keep_best=True)
-NAMES = [f"clip{i}" for i in range(10)]
-SPLIT = Split("grouped-01", NAMES[:7], NAMES[7:], speakers=["x"])
+NAMES = [f"clip{i}" for i in range(12)]
+LABELS = {name: "abc"[i % 3] for i, name in enumerate(NAMES)}
+SPLIT = Split("grouped-01", NAMES[:7], NAMES[7:10], NAMES[10:], ["x"], LABELS)
+TRAINING = TrainingOptions(
+    epochs=4, batch=4, label_smoothing=0.1, learning_rate=0.01, evaluate_every=2, seed=3
+)
+KERAS = replace(TRAINING, loss="margin", schedule="steps", keep="best_test")
+TORCH = replace(TRAINING, schedule="plateau", keep="best_validation", accumulate=2)
+
+
+def experiment(name: str, training: TrainingOptions) -> Experiment:
+    chosen = network(name)
+    data = replace(DATA[chosen.family], labels=("a", "b", "c"))
+    return Experiment("made-up", data, chosen, ProtocolOptions("grouped"), training)
+
+
+EXPERIMENTS = {"keras": experiment("routing", KERAS), "torch": experiment("tim-tab1", TORCH)}
+SHAPES = {"keras": (196, 39), "torch": (39, 30)}
+SUFFIXES = {"keras": ".keras", "torch": ".pt"}
 
 
 class Killed(Exception):
     """Stands for the end of the process."""
 
 
-@pytest.fixture(scope="module")
-def data() -> Dataset:
+def made_up(framework: str) -> Dataset:
+    """Features that tell the classes apart, with noise."""
     rng = np.random.default_rng(0)
-    labels = np.arange(10) % 3
-    features = rng.standard_normal((10, 196, 39)) * 20 + 10 * labels[:, None, None]
-    return Dataset(NAMES, features.astype(np.float32), labels, ["a", "b", "c"])
+    labels = np.arange(12) % 3
+    features = rng.standard_normal((12, *SHAPES[framework])) * 20 + 10 * labels[:, None, None]
+    return Dataset(NAMES, features.astype(np.float32), labels, ["a", "b", "c"], {}, None)  # type: ignore[arg-type]
 
 
-def trained(data: Dataset, folder: Path, recipe: Recipe = RECIPE, **kwargs: Any) -> list[Any]:
+def trained(framework: str, folder: Path, **changes: Any) -> list[Any]:
+    """Train; the weights."""
     compute.prepare()
+    compute.prepare_torch(1)
     from edge_ser.lab.training import train
 
-    weights: list[Any] = train(recipe, data, SPLIT, folder, **kwargs).get_weights()
-    return weights
+    chosen = changes.pop("experiment", EXPERIMENTS[framework])
+    data = changes.pop("data", None) or made_up(framework)
+    trainer: Any = train(chosen, data, changes.pop("split", SPLIT), folder, **changes)
+    if framework == "keras":
+        return [np.asarray(weight) for weight in trainer.model.get_weights()]
+    return [weight.numpy() for weight in trainer.module.state_dict().values()]
 
 
-@pytest.fixture(scope="module")
-def reference(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
-    folder = tmp_path_factory.mktemp("runs") / "reference"
-    return folder, trained(data, folder)
+@pytest.fixture(scope="module", params=["keras", "torch"])
+def reference(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path, list[Any]]:
+    folder = tmp_path_factory.mktemp("runs") / request.param
+    return request.param, folder, trained(request.param, folder)
 
 
+Reference = tuple[str, Path, list[Any]]
+
+
+def without_seconds(folder: Path) -> list[Any]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.mark.parametrize("last_whole_epoch", [1, 3])
 def test_a_killed_training_ends_as_one_that_was_not(
-    data: Dataset, reference: tuple[Path, list[Any]], tmp_path: Path
+    reference: Reference, tmp_path: Path, last_whole_epoch: int
 ) -> None:
+    framework, folder, weights = reference
+
     def kill(row: dict[str, float]) -> None:
-        raise Killed
+        if row["epoch"] + 1 == last_whole_epoch:
+            raise Killed
 
     with pytest.raises(Killed):
-        trained(data, tmp_path, report=kill)
+        trained(framework, tmp_path, report=kill)
     # Died while it wrote: half a model beside, and a row of an epoch whose weights are lost.
-    (tmp_path / "last.part.keras").write_bytes(b"half")
+    (tmp_path / f"last.part{SUFFIXES[framework]}").write_bytes(b"half")
     with (tmp_path / "metrics.jsonl").open("a") as metrics:
-        metrics.write('{"epoch": 1, "loss": 9.0}\n')
-    for mine, other in zip(trained(data, tmp_path), reference[1], strict=True):
+        metrics.write('{"epoch": 9, "loss": 9.0}\n')
+    for mine, other in zip(trained(framework, tmp_path), weights, strict=True):
         np.testing.assert_array_equal(mine, other)
-    for name in ("metrics.jsonl", "predictions.json", "split.json", "recipe.json"):
-        assert (tmp_path / name).read_text() == (reference[0] / name).read_text()
+    for name in ("predictions.json", "split.json", "config.toml"):
+        assert (tmp_path / name).read_text() == (folder / name).read_text()
+    assert without_seconds(tmp_path) == without_seconds(folder)
 
 
-def test_seeds_decide(data: Dataset, reference: tuple[Path, list[Any]], tmp_path: Path) -> None:
-    same = trained(data, tmp_path / "same")
-    other = trained(data, tmp_path / "other", replace(RECIPE, seed=43))
-    for mine, known in zip(same, reference[1], strict=True):
+def test_seeds_decide(reference: Reference, tmp_path: Path) -> None:
+    framework, _, weights = reference
+    same = trained(framework, tmp_path / "same")
+    chosen = EXPERIMENTS[framework]
+    other = trained(
+        framework,
+        tmp_path / "other",
+        experiment=replace(chosen, training=replace(chosen.training, seed=43)),
+    )
+    for mine, known in zip(same, weights, strict=True):
         np.testing.assert_array_equal(mine, known)
     assert any((a != b).any() for a, b in zip(same, other, strict=True))
 
 
-def test_a_finished_run_is_read_and_not_trained_again(
-    data: Dataset, reference: tuple[Path, list[Any]]
-) -> None:
-    folder, weights = reference
+def test_a_finished_run_is_read_and_not_trained_again(reference: Reference) -> None:
+    framework, folder, weights = reference
 
     def never(row: dict[str, float]) -> None:
         raise AssertionError(row)
 
-    again = trained(data, folder, report=never)
+    again = trained(framework, folder, report=never)
     assert all((a == b).all() for a, b in zip(again, weights, strict=True))
     run = read_run(folder)
-    assert run.finished and run.recipe == RECIPE and run.split == SPLIT
-    fold = fold_of(run, data)
-    assert fold.labels.tolist() == data.labels[7:].tolist()
+    assert run.finished and run.experiment == EXPERIMENTS[framework] and run.split == SPLIT
+    fold = fold_of(run)
+    assert fold.labels.tolist() == [1, 2, 0]
     np.testing.assert_allclose(fold.scores.sum(axis=1), 1, atol=1e-5)
-    right = fold.scores.argmax(axis=1) == fold.labels
-    assert run.rows[-1]["test_accuracy"] == pytest.approx(right.mean())
     assert "test_wa" not in run.rows[0] and "test_wa" in run.rows[1]
-    assert (folder / "best.keras").exists()
+    assert (folder / f"best{SUFFIXES[framework]}").exists()
+    assert run.weights.name == {"keras": "last.keras", "torch": "best.pt"}[framework]
+    if framework == "keras":
+        right = fold.scores.argmax(axis=1) == fold.labels
+        assert run.rows[-1]["test_accuracy"] == pytest.approx(right.mean())
+
+
+def test_a_folder_of_another_run_is_refused(reference: Reference) -> None:
+    framework, folder, _ = reference
+    chosen = EXPERIMENTS[framework]
+    with pytest.raises(DataError, match=r"config\.toml is of another run"):
+        trained(
+            framework,
+            folder,
+            experiment=replace(chosen, training=replace(chosen.training, epochs=5)),
+        )
+
+
+def test_a_checkpoint_of_another_network_is_refused(reference: Reference, tmp_path: Path) -> None:
+    framework, folder, _ = reference
+    other = {"keras": "plb", "torch": "tim-tab3"}[framework]
+    name = f"last{SUFFIXES[framework]}"
+    (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with pytest.raises(DataError, match=r"last\.(keras|pt): (a|no) checkpoint of"):
+        trained(
+            framework,
+            tmp_path,
+            experiment=replace(EXPERIMENTS[framework], network=network(other)),
+        )
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / name).write_bytes(b"PK no checkpoint at all")
+    with pytest.raises(DataError, match=r"remove the\s+run folder to start afresh"):
+        trained(framework, damaged)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third checkpoint does not fit; afterwards the run goes on as if nothing had been."""
+    framework, _, weights = reference
+    import edge_ser.lab.runs as runs
+
+    real, saved = runs.os.replace, []
+
+    def full(source: Path, target: Path) -> None:
+        if Path(target).stem == "last":
+            saved.append(target)
+            if len(saved) == 3:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.os, "replace", full)
+        with pytest.raises(StorageError, match=r"No space left on device.*free some space"):
+            trained(framework, tmp_path)
+    assert not list(tmp_path.glob("*.part*"))
+    for mine, other in zip(trained(framework, tmp_path), weights, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("framework", ["keras", "torch"])
+def test_a_loss_that_is_no_number_stops(framework: str, tmp_path: Path) -> None:
+    data = made_up(framework)
+    data.features[0] = np.nan
+    with pytest.raises(DataError, match="the loss of epoch 0 is nan, expected a number: lower"):
+        trained(framework, tmp_path, data=data)
+    assert not list(tmp_path.glob("last*"))
+
+
+@pytest.mark.parametrize(
+    ("training", "split", "message"),
+    [
+        (TORCH, replace(SPLIT, train=["clip0", "clip1"]), "no clip of c to train on"),
+        (TORCH, replace(SPLIT, validation=[]), "no validation clips"),
+        (replace(TRAINING, keep="best_test"), replace(SPLIT, test=[]), "no test clips"),
+        (TORCH, replace(SPLIT, test=["clip99"]), "clip 'clip99' is not in this corpus"),
+    ],
+)
+def test_splits_that_cannot_be_trained(
+    training: TrainingOptions, split: Split, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=message):
+        trained("torch", tmp_path, experiment=experiment("tim-tab1", training), split=split)
+
+
+def test_options_of_the_other_framework(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="accumulate and mixed_precision are for Torch"):
+        trained("keras", tmp_path, experiment=experiment("routing", replace(KERAS, accumulate=2)))
+    margin = replace(TRAINING, loss="margin")
+    with pytest.raises(ConfigError, match="loss is margin, expected cross_entropy"):
+        trained("torch", tmp_path / "other", experiment=experiment("tim-tab1", margin))
 
 
 def test_the_published_accuracy_is_the_mean_of_batches() -> None:
-    compute.prepare()
-    from edge_ser.lab.training import _measure
+    from edge_ser.lab.training.loop import _measured
 
     scores = np.eye(2, dtype=np.float32)[[0, 0, 0, 1, 1]]
-    measured = _measure(scores, np.array([0, 0, 0, 1, 0]), batch=4)
+    measured = _measured("test", scores, np.array([0, 0, 0, 1, 0]), replace(TRAINING, batch=4))
     assert measured == {
+        "test_loss": pytest.approx(-np.log(1e-7) / 5),
         "test_accuracy": pytest.approx(0.8),
         "test_uar": pytest.approx((3 / 4 + 1) / 2),
         "test_wa": pytest.approx((1 + 0) / 2),
     }
 
 
-def test_a_folder_of_another_run_is_refused(
-    data: Dataset, reference: tuple[Path, list[Any]]
-) -> None:
-    with pytest.raises(DataError, match=r"recipe\.json is of another run"):
-        trained(data, reference[0], replace(RECIPE, epochs=4))
-
-
-def test_a_loss_that_is_no_number_stops(data: Dataset, tmp_path: Path) -> None:
-    features = data.features.copy()
-    features[0] = np.nan
-    with pytest.raises(DataError, match="the loss of epoch 0 is nan; lower the rate"):
-        trained(replace(data, features=features), tmp_path)
-    assert not (tmp_path / "last.keras").exists()
-
-
-def test_a_job_trains_the_folds_that_were_asked_for(
+def test_a_job_trains_the_folds_and_seeds_that_were_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGE_SER_RUNS", str(tmp_path / "runs"))
@@ -142,13 +259,21 @@ def test_a_job_trains_the_folds_that_were_asked_for(
         soundfile.write(path, rng.uniform(-0.5, 0.5, 8000), 16_000)
         made.append(Utterance(path, "ab"[index % 2], f"s{index // 2}"))
     corpus = Corpus("tiny", tuple(made))
-    recipe = Recipe("routing", epochs=1, batch=4)
-    told: list[tuple[str, Mapping[str, float]]] = []
-    (folder,) = jobs.train_job(
-        corpus, recipe, "loso", [2], lambda run, row: told.append((run, row))
+    chosen = replace(
+        experiment("tim-tab1", TrainingOptions(epochs=1, batch=4)),
+        data=replace(DATA["tim"], clip_samples=9_000),
+        protocol=ProtocolOptions("loso"),
+        augmentation={"step": [{"name": "gain", "db": [-6.0, 6.0]}]},
     )
-    assert folder == tmp_path / "runs" / "tiny-routing" / "loso-s1"
-    assert [run for run, _ in told] == ["loso-s1"] and told[0][1]["epoch"] == 0
-    assert json.loads((folder / "split.json").read_text())["test"] == ["2", "3"]
+    told: list[tuple[str, Mapping[str, float]]] = []
+    planned = jobs.plan(chosen, corpus, [2])
+    folders = jobs.train_job(planned, [42, 7], lambda run, row: told.append((run, row)))
+    home = tmp_path / "runs" / "made-up"
+    assert folders == [home / "loso-s1", home / "loso-s1-seed-7"]
+    assert [run for run, _ in told] == ["loso-s1", "loso-s1-seed-7"] and told[0][1]["epoch"] == 0
+    run = read_run(folders[1])
+    assert run.split.test == ["2", "3"] and run.classes == ("a", "b")
+    assert run.experiment.training.seed == 7 and run.experiment.data.corpus == "tiny"
+    assert run.experiment.augmentation == chosen.augmentation
     with pytest.raises(UsageError, match="fold 4 of loso: expected 1 to 3"):
-        jobs.train_job(corpus, recipe, "loso", [4])
+        jobs.plan(chosen, corpus, [4])

@@ -32,7 +32,8 @@ from edge_ser.config import (
 from edge_ser.config.options import MAX_THREADS, ModelOptions, ReportOptions
 from edge_ser.config.rendering import documentation
 from edge_ser.config.sections import option_class, option_kinds
-from edge_ser.config.values import expected, from_text, from_toml, is_table, to_toml
+from edge_ser.config.values import from_text
+from edge_ser.documents import expected, from_toml, is_table, to_toml
 from edge_ser.errors import CardError, ConfigError
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -14,9 +14,12 @@ import soundfile
 
 from edge_ser.corpora import Corpus, Utterance
 from edge_ser.errors import DataError, DependencyError, UsageError
-from edge_ser.lab import cards, compute, features, jobs
-from edge_ser.lab.datasets import CLIP_SAMPLES, FRONTEND, classes_of, names_of, read_dataset
+from edge_ser.lab import cards, compute, features
+from edge_ser.lab.datasets import classes_of, names_of, read_dataset, selected
+from edge_ser.lab.experiment import DataOptions, as_toml, from_tables
 from edge_ser.lab.runs import fold_of, read_run
+
+PLB = DataOptions()
 
 
 @pytest.fixture
@@ -35,26 +38,43 @@ def test_features_are_those_of_the_runtime_and_kept(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    data = read_dataset(corpus, seen.append)
+    data = read_dataset(corpus, PLB, seen.append)
     assert data.features.shape == (4, 196, 39) and seen == [1, 2, 3, 4]
     assert data.labels.tolist() == [0, 1, 0, 1] and data.names == ["0", "1", "2", "3"]
     monkeypatch.setattr(features, "Frontend", None)
-    np.testing.assert_array_equal(read_dataset(corpus).features, data.features)
+    np.testing.assert_array_equal(read_dataset(corpus, PLB).features, data.features)
     assert not list((features.runs_folder() / "features").glob("*.part*"))
 
 
 def test_another_recording_is_another_cache(corpus: Corpus) -> None:
-    before = read_dataset(corpus).features
+    before = read_dataset(corpus, PLB).features
     soundfile.write(corpus.utterances[0].path, np.zeros(8000), 16_000)
-    assert (read_dataset(corpus).features[0] != before[0]).any()
+    assert (read_dataset(corpus, PLB).features[0] != before[0]).any()
 
 
 def test_labels_stand_in_published_order() -> None:
     emodb = Corpus("emodb", (Utterance(Path("x"), "anger"),))
     assert classes_of(emodb)[:3] == ("boredom", "fear", "disgust")
     assert classes_of(Corpus("own", emodb.utterances)) == ("anger",)
-    with pytest.raises(DataError, match="labels shame are not of"):
-        read_dataset(Corpus("emodb", (Utterance(Path("x"), "shame"),)))
+
+
+def test_other_labels_are_refused_or_dropped(corpus: Corpus) -> None:
+    with pytest.raises(DataError, match=r"labels b are not of a; set data\.labels, or"):
+        selected(corpus, DataOptions(labels=("a",)))
+    misspelt = Corpus("x", (Utterance(Path("x"), "angre"), Utterance(Path("y"), "calm")))
+    with pytest.raises(DataError, match=r"did you mean anger\?"):
+        selected(misspelt, DataOptions(labels=("anger", "calm")))
+    dropping = DataOptions(labels=("b",), other_labels="drop")
+    assert [u.label for u in selected(corpus, dropping).utterances] == ["b", "b"]
+    data = read_dataset(corpus, dropping)
+    assert data.names == ["1", "3"] and data.labels.tolist() == [0, 0]
+    with pytest.raises(DataError, match="no clips of c, expected some of each label"):
+        selected(corpus, DataOptions(labels=("a", "b", "c")))
+
+
+def test_waveforms_are_what_features_are_made_of(corpus: Corpus) -> None:
+    data = read_dataset(corpus, PLB)
+    assert [len(samples) for samples in data.waveforms(["0", "3"])] == [11_025, 11_025]
 
 
 def test_names_take_the_folder_where_they_must() -> None:
@@ -71,34 +91,32 @@ def test_runs_live_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert features.runs_folder() == tmp_path / "edge-ser"
 
 
-def test_splits_need_speakers(corpus: Corpus) -> None:
-    nameless = Corpus("tiny", tuple(Utterance(u.path, u.label) for u in corpus.utterances))
-    with pytest.raises(DataError, match="4 clips such as 0 have no speaker, which loso needs"):
-        jobs.splits(nameless, "loso")
-    assert len(jobs.splits(nameless, "whole")) == 1
-    with pytest.raises(UsageError, match="no protocol 'all', expected one of"):
-        jobs.splits(corpus, "all")
-
-
-def test_a_run_folder_is_read_and_checked(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_run_folder_is_read_and_checked(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     with pytest.raises(DataError, match="expected the folder of a training run"):
         read_run(folder)
-    (folder / "recipe.json").write_text(json.dumps({"epochs": 2}))
-    (folder / "split.json").write_text(json.dumps({"name": "x", "train": ["0"], "test": ["1"]}))
+    values = {
+        "name": "tiny",
+        "data": {"labels": ["a", "b"]},
+        "network": {"name": "plb"},
+        "training": {"epochs": 2},
+    }
+    (folder / "config.toml").write_text(as_toml(from_tables(values, "", "here")))
+    split = {"name": "x", "train": ["0"], "test": ["1"]}
+    (folder / "split.json").write_text(json.dumps(split))
     assert not read_run(folder).finished
-    data = read_dataset(corpus)
     with pytest.raises(DataError, match="no predictions yet"):
-        fold_of(read_run(folder), data)
+        fold_of(read_run(folder))
     (folder / "metrics.jsonl").write_text('{"epoch": 0}\n{"epoch": 1}\n')
     (folder / "predictions.json").write_text(json.dumps({"1": [0.25, 0.75]}))
+    with pytest.raises(DataError, match=r"split\.json lacks a label \('1'\): train again"):
+        fold_of(read_run(folder))
+    (folder / "split.json").write_text(json.dumps({**split, "labels": {"0": "a", "1": "b"}}))
     run = read_run(folder)
     assert run.finished and run.weights == folder / "last.keras"
-    fold = fold_of(run, data)
+    fold = fold_of(run)
     assert fold.scores.tolist() == [[0.25, 0.75]] and fold.labels.tolist() == [1]
-    with pytest.raises(DataError, match="clip '1' is not in this corpus"):
-        fold_of(run, read_dataset(Corpus("tiny", corpus.utterances[:1])))
     (folder / "predictions.json").write_text("{}")
     with pytest.raises(DataError, match=r"not of split\.json's test clips"):
         read_run(folder)
@@ -133,7 +151,3 @@ def test_cards_say_what_the_models_are_not_for(monkeypatch: pytest.MonkeyPatch) 
     assert "numpy" in cards.tools()
     monkeypatch.setenv("PATH", os.devnull)
     assert cards.commit() == ""
-
-
-def test_the_networks_take_what_the_frontend_gives() -> None:
-    assert FRONTEND.shape(CLIP_SAMPLES) == (196, 39)

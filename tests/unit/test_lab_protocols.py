@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ser.errors import DataError
-from edge_ser.lab.protocols import PROTOCOLS, grouped, holdout, loso, published, whole
+from edge_ser.corpora import Utterance
+from edge_ser.errors import ConfigError, DataError, UsageError
+from edge_ser.lab.protocols import (
+    ProtocolOptions,
+    grouped,
+    holdout,
+    loso,
+    official,
+    published,
+    splits_of,
+    stratified,
+    whole,
+)
 
 PEOPLE = st.integers(3, 12).flatmap(
     lambda people: st.lists(st.integers(0, people - 1), min_size=people, max_size=40).map(
@@ -18,14 +32,17 @@ PEOPLE = st.integers(3, 12).flatmap(
 )
 
 
-@pytest.mark.parametrize("protocol", sorted(set(PROTOCOLS) - {"published", "whole"}))
+@pytest.mark.parametrize("protocol", ["grouped", "holdout", "loso"])
+@pytest.mark.parametrize("validation", ["protocol", "clips"])
 @given(speakers=PEOPLE)
-def test_no_test_speaker_trains(protocol: str, speakers: dict[str, str]) -> None:
-    people = len(set(speakers.values()))
-    folds = grouped(speakers, min(5, people)) if protocol == "grouped" else None
-    for split in folds or PROTOCOLS[protocol](speakers):
+def test_no_test_speaker_trains(protocol: Any, validation: Any, speakers: dict[str, str]) -> None:
+    folds = min(5, len(set(speakers.values()))) if protocol == "grouped" else None
+    clips = {name: Utterance(Path(name), "a", speaker) for name, speaker in speakers.items()}
+    for split in splits_of(clips, ProtocolOptions(protocol, folds, validation=validation)):
+        assert split.labels == dict.fromkeys(speakers, "a")
         sides = [{speakers[c] for c in s} for s in (split.train, split.validation, split.test)]
-        assert not sides[0] & sides[1] and not sides[0] & sides[2] and not sides[1] & sides[2]
+        assert not sides[0] & sides[2] and not sides[1] & sides[2]
+        assert validation == "clips" or not sides[0] & sides[1]
         assert sides[0] and sides[2] == set(split.speakers)
         assert sorted([*split.train, *split.validation, *split.test]) == sorted(speakers)
         for names in (split.train, split.validation, split.test):
@@ -74,3 +91,49 @@ def test_whole_tests_nobody() -> None:
 def test_one_speaker_is_too_few(protocol: object) -> None:
     with pytest.raises(DataError, match="speaker"):
         protocol({"a": "x"})  # type: ignore[operator]
+
+
+def test_a_stratified_split_is_that_of_the_cktim_study() -> None:
+    labels = {f"{label}{i:02d}": label for label in "abcdefg" for i in range(84)}
+    (split,) = stratified(labels)
+    assert [len(s) for s in (split.train, split.test, split.validation)] == [406, 112, 70]
+    for names in (split.train, split.test, split.validation):
+        assert len({sum(labels[n] == label for n in names) for label in "abcdefg"}) == 1
+    assert stratified(labels) == [split] != stratified(labels, seed=47)
+    assert sorted([*split.train, *split.test, *split.validation]) == sorted(labels)
+
+
+def test_the_split_of_the_corpus() -> None:
+    (split,) = official({"a": "train", "c": "test", "b": "val", "d": "train"})
+    assert (split.train, split.validation, split.test) == (["a", "d"], ["b"], ["c"])
+    with pytest.raises(DataError, match="1 clips such as b are of no split"):
+        official({"a": "train", "b": None})
+
+
+def test_validation_clips_are_a_tenth_of_each_class() -> None:
+    clips = {
+        f"{label}{i:02d}": Utterance(Path("x"), label, str(i % 4))
+        for label in "ab"
+        for i in range(40)
+    }
+    splits = splits_of(clips, ProtocolOptions("loso", validation="clips"))
+    assert splits == splits_of(clips, ProtocolOptions("loso", validation="clips"))
+    for split in splits:
+        assert [name[0] for name in split.validation] == ["a"] * 3 + ["b"] * 3
+        assert not set(split.validation) & {*split.train, *split.test}
+        assert len(split.train) == 54 and len(split.test) == 20
+    (held,) = splits_of(clips, ProtocolOptions("holdout", validation="clips"))
+    assert {clips[n].speaker for n in held.validation} != {clips[n].speaker for n in held.train}
+
+
+def test_protocols_that_cannot_be() -> None:
+    clips = {name: Utterance(Path(name), "a") for name in "abcd"}
+    with pytest.raises(DataError, match="4 clips such as a have no speaker, which loso needs"):
+        splits_of(clips, ProtocolOptions("loso"))
+    assert [s.name for s in splits_of(clips, ProtocolOptions("whole"))] == ["whole"]
+    with pytest.raises(UsageError, match="loso has no number of folds"):
+        splits_of(clips, ProtocolOptions("loso", folds=3))
+    with pytest.raises(ConfigError, match="folds is 1, expected 2 to 1000"):
+        ProtocolOptions(folds=1)
+    with pytest.raises(ConfigError, match="seed is -1"):
+        ProtocolOptions(seed=-1)

@@ -1,23 +1,10 @@
-"""The published networks, rebuilt in Keras 3: `build(name, classes)`."""
+"""The published networks, rebuilt: named rows of data, and what builds them. Needs no framework.
+
+`build` imports the module of the network's family, and with it Keras or Torch.
+"""
 
 from __future__ import annotations
 
-import keras
+from edge_ser.lab.architectures.networks import FAMILIES, Network, build, network, networks
 
-from edge_ser.errors import DataError
-from edge_ser.lab.architectures.capsules import improved_routing, plb, routing
-
-__all__ = ["ARCHITECTURES", "build"]
-
-ARCHITECTURES = {"plb": plb, "improved-routing": improved_routing, "routing": routing}
-
-
-def build(name: str, classes: int, batch: int | None = None) -> keras.Model:
-    """A freshly initialised network; a fixed `batch` is for export.
-
-    Raises:
-        DataError: no network has that name.
-    """
-    if name not in ARCHITECTURES:
-        raise DataError(f"no architecture {name!r}, expected one of {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[name](classes, batch)
+__all__ = ["FAMILIES", "Network", "build", "network", "networks"]

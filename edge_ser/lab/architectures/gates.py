@@ -48,22 +48,34 @@ def convolve_plane(plane: Tensor, kernel: Tensor, block: int = 8) -> Tensor:
     return ops.reshape(ops.conv(blocks, placed, padding="same"), (-1, height, width, 1))
 
 
-@register
-class SpatialGate(layers.Layer):  # type: ignore[misc]
-    """x * sigmoid(relu(BN(conv7x7([mean, max over channels])))), the convolution without a bias.
+class _Normalised(layers.Layer):  # type: ignore[misc]
+    """A layer with a spatial gate, which may be used in several places.
 
-    The batch normalisation keeps the published momentum of 0.01: its moving statistics are those of
-    the last batch, at the last place where a shared gate is used.
+    With one of `sites`, all uses share one batch normalisation. As published its momentum is 0.01:
+    the moving statistics are those of the last batch, at the last place. With more, each use names
+    its `site` and has a normalisation of its own.
     """
+
+    def __init__(self, sites: int = 1, momentum: float = 0.01, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sites, self.momentum = sites, momentum
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "sites": self.sites, "momentum": self.momentum}
+
+
+@register
+class SpatialGate(_Normalised):
+    """x * sigmoid(relu(BN(conv7x7([mean, max over channels])))), the convolution without a bias."""
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         self.kernel = self.add_weight(
             shape=(GATE_KERNEL, GATE_KERNEL, 2, 1), initializer="glorot_uniform", name="kernel"
         )
-        self.norm = layers.BatchNormalization(momentum=0.01, epsilon=1e-5, name="norm")
-        self.norm.build((*shape[:-1], 1))
+        self.norm = self._build_norm("norm", shape)
+        self.other_norms = [self._build_norm(f"norm_{at}", shape) for at in range(1, self.sites)]
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+    def call(self, inputs: Tensor, site: int = 0, training: bool = False) -> Tensor:
         if inputs.shape[-1] == 1:
             # Mean and maximum over one channel are that channel: one plane, both kernels added.
             scores = convolve_plane(inputs, ops.sum(self.kernel, axis=(2, 3)))
@@ -72,11 +84,17 @@ class SpatialGate(layers.Layer):  # type: ignore[misc]
             peak = ops.max(inputs, axis=-1, keepdims=True)
             planes = ops.concatenate([mean, peak], axis=-1)
             scores = ops.conv(planes, self.kernel, padding="same")
-        return inputs * ops.sigmoid(ops.relu(self.norm(scores, training=training)))
+        norm = (self.norm, *self.other_norms)[site]
+        return inputs * ops.sigmoid(ops.relu(norm(scores, training=training)))
+
+    def _build_norm(self, name: str, shape: tuple[int | None, ...]) -> layers.BatchNormalization:
+        norm = layers.BatchNormalization(momentum=self.momentum, epsilon=1e-5, name=name)
+        norm.build((*shape[:-1], 1))
+        return norm
 
 
 @register
-class CBAM(layers.Layer):  # type: ignore[misc]
+class CBAM(_Normalised):
     """Channel gate, then spatial gate (Woo et al. 2018); 4,294 parameters for 64 channels."""
 
     def build(self, shape: tuple[int | None, ...]) -> None:
@@ -84,29 +102,29 @@ class CBAM(layers.Layer):  # type: ignore[misc]
         assert channels is not None
         self.reduce = layers.Dense(channels // 2, activation="relu", name="reduce")
         self.expand = layers.Dense(channels, name="expand")
-        self.gate = SpatialGate(name="gate")
+        self.gate = SpatialGate(self.sites, self.momentum, name="gate")
         self.reduce.build((None, channels))
         self.expand.build((None, channels // 2))
         self.gate.build(shape)
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+    def call(self, inputs: Tensor, site: int = 0, training: bool = False) -> Tensor:
         mean = ops.mean(inputs, axis=(1, 2))
         peak = ops.max(inputs, axis=(1, 2))
         weights = ops.sigmoid(self.expand(self.reduce(mean)) + self.expand(self.reduce(peak)))
-        return self.gate(inputs * weights[:, None, None, :], training=training)
+        return self.gate(inputs * weights[:, None, None, :], site=site, training=training)
 
 
 @register
-class GatedResidual(layers.Layer):  # type: ignore[misc]
+class GatedResidual(_Normalised):
     """y + gate(y) on capsules seen as a one-channel image; the gate is shared between its uses."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.gate = SpatialGate(name="gate")
+        self.gate = SpatialGate(self.sites, self.momentum, name="gate")
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         self.gate.build((*shape, 1))
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+    def call(self, inputs: Tensor, site: int = 0, training: bool = False) -> Tensor:
         image = ops.expand_dims(inputs, -1)
-        return inputs + ops.squeeze(self.gate(image, training=training), -1)
+        return inputs + ops.squeeze(self.gate(image, site=site, training=training), -1)

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module, resources
 from types import MappingProxyType
@@ -63,7 +63,7 @@ class Network:
     family: str
     options: Any
     """A value of the family's class of options."""
-    parameters: Mapping[int, int] = MappingProxyType({})
+    parameters: Mapping[int, int] = field(default_factory=dict)
     """Number of parameters by number of classes, as far as published."""
     note: str = ""
 
@@ -78,11 +78,10 @@ class Network:
         Raises:
             DataError: an option that the family does not have.
         """
-        if not chosen:
+        options = options_of(self.family, {**vars(self.options), **chosen})
+        if options == self.options:
             return self
-        return dataclasses.replace(
-            self, options=options_of(self.family, {**vars(self.options), **chosen}), parameters={}
-        )
+        return dataclasses.replace(self, options=options, parameters={})
 
 
 @cache

@@ -1,0 +1,1 @@
+"""The experiments that come with edge-ser: TOML files for `edge-ser train NAME`."""

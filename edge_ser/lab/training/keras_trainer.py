@@ -1,0 +1,110 @@
+"""Keras networks in training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from edge_ser.errors import ConfigError, DataError
+from edge_ser.lab.architectures.networks import build
+from edge_ser.lab.experiment import Experiment
+
+__all__ = ["KerasTrainer", "margin_loss"]
+
+Tensor = Any
+Floats = NDArray[np.float32]
+
+MSE_WEIGHT = 0.392
+
+
+@keras.saving.register_keras_serializable(package="edge_ser")  # type: ignore[untyped-decorator]
+def margin_loss(targets: Tensor, scores: Tensor) -> Tensor:
+    """Capsule margin loss on softmax outputs plus 0.392 x mean squared error, per example."""
+    present = targets * ops.square(ops.maximum(0.0, 0.9 - scores))
+    absent = 0.5 * (1.0 - targets) * ops.square(ops.maximum(0.0, scores - 0.1))
+    squared = ops.mean(ops.square(targets - scores), axis=-1)
+    return ops.sum(present + absent, axis=-1) + MSE_WEIGHT * squared
+
+
+class KerasTrainer:
+    """A Keras model that gives probabilities, compiled."""
+
+    suffix = ".keras"
+
+    def __init__(self, experiment: Experiment, classes: int, shape: tuple[int, ...]) -> None:
+        options = experiment.training
+        if options.accumulate > 1 or options.mixed_precision:
+            raise ConfigError(
+                "[training]: accumulate and mixed_precision are for Torch, "
+                f"{experiment.network.name} is a Keras network: leave them out"
+            )
+        self.batch = options.batch
+        self.model = build(experiment.network, classes, shape, options.seed)
+        kind = keras.optimizers.AdamW if options.optimizer == "adamw" else keras.optimizers.Adam
+        optimizer = kind(
+            options.learning_rate,
+            beta_1=options.beta_1,
+            beta_2=options.beta_2,
+            epsilon=options.epsilon,
+            **({"weight_decay": options.weight_decay} if options.weight_decay else {}),
+        )
+        loss = margin_loss if options.loss == "margin" else "categorical_crossentropy"
+        self.model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
+
+    @property
+    def steps(self) -> int:
+        """Of the optimiser."""
+        return int(self.model.optimizer.iterations)
+
+    def run_epoch(
+        self, features: Floats, targets: Floats, rate: float, seed: np.random.SeedSequence
+    ) -> tuple[float, float]:
+        """One pass; see `Trainer`."""
+        states = np.random.default_rng(seed)
+        for layer in self.model.layers:
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                generator.state.assign(states.integers(0, 2**32, 2, dtype=np.uint32))
+        self.model.optimizer.learning_rate = rate
+        history = self.model.fit(
+            self._shaped(features), targets, self.batch, shuffle=False, verbose=0
+        ).history
+        return float(history["loss"][-1]), float(history["accuracy"][-1])
+
+    def scores(self, features: Floats) -> Floats:
+        """Probabilities; see `Trainer`."""
+        scores: Floats = self.model.predict(
+            self._shaped(features), batch_size=self.batch, verbose=0
+        )
+        return scores
+
+    def save(self, path: Path) -> None:
+        """Model and optimizer."""
+        self.model.save(path)
+
+    def load(self, path: Path) -> None:
+        """What `save` wrote, read in safe mode."""
+        try:
+            loaded = keras.saving.load_model(path, safe_mode=True)
+        except Exception as error:
+            # Keras raises whatever its parts raise.
+            raise DataError(
+                f"{path}: Keras cannot load it ({str(error).splitlines()[0][:200]}); remove the "
+                "run folder to start afresh"
+            ) from error
+        wanted = [weight.shape for weight in self.model.weights]
+        if [weight.shape for weight in loaded.weights] != wanted:
+            raise DataError(
+                f"{path}: a checkpoint of {loaded.name} with {loaded.count_params()} parameters, "
+                f"expected {self.model.name} with {self.model.count_params()}: give another folder"
+            )
+        self.model = loaded
+
+    def _shaped(self, features: Floats) -> Floats:
+        """With the channel axis that images have."""
+        return features.reshape(len(features), *self.model.inputs[0].shape[1:])

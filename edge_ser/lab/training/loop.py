@@ -1,0 +1,143 @@
+"""The loop over epochs, for either framework: what is written, measured, kept and resumed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser import metrics
+from edge_ser.errors import DataError
+from edge_ser.lab.datasets import Dataset
+from edge_ser.lab.examples import Examples, examples_of
+from edge_ser.lab.experiment import Experiment, TrainingOptions
+from edge_ser.lab.protocols import Split
+from edge_ser.lab.runs import claim, read_rows, save_beside, write_predictions, write_rows
+from edge_ser.lab.training.schedules import learning_rate
+from edge_ser.lab.training.trainers import Trainer, open_trainer
+
+__all__ = ["train"]
+
+Row = dict[str, float]
+Floats = NDArray[np.float32]
+
+
+def train(
+    experiment: Experiment,
+    data: Dataset,
+    split: Split,
+    folder: Path,
+    report: Callable[[Row], None] = lambda row: None,
+) -> Trainer:
+    """Train on `split.train`, or go on where a killed run stopped.
+
+    `folder` gets config.toml, split.json, metrics.jsonl (one line an epoch), last.* and best.*
+    (checkpoints) and predictions.json (probabilities of the test clips by the weights that the run
+    keeps). The same experiment, data and split give the same weights whether or not the run was
+    interrupted: bit for bit on a CPU with the same number of threads.
+
+    Raises:
+        DataError: the folder holds another run, a class has no training clip, there is no
+            validation clip where the experiment needs some, or the loss is not finite.
+        StorageError: the disk is full; the last whole checkpoint is still there.
+    """
+    options = experiment.training
+    _check(experiment, data, split)
+    claim(folder, experiment, split)
+    examples = examples_of(experiment, data, split.train)
+    trainer = open_trainer(experiment, len(data.classes), data.features.shape[1:])
+    last, best = (folder / f"{name}{trainer.suffix}" for name in ("last", "best"))
+    if last.exists():
+        trainer.load(last)
+    done = trainer.steps // math.ceil(examples.count / options.batch)
+    rows = read_rows(folder)[:done]
+    looks = {"validation": data.index(split.validation), "test": data.index(split.test)}
+    for epoch in range(done, options.epochs):
+        started = time.perf_counter()
+        rate = learning_rate(options, epoch, rows)
+        row = {"epoch": epoch, **_run_epoch(trainer, examples, options, epoch, rate), "rate": rate}
+        if not math.isfinite(row["loss"]):
+            raise DataError(
+                f"{folder}: the loss of epoch {epoch} is {row['loss']}, expected a number: lower "
+                "training.learning_rate, or look for clips that are not speech"
+            )
+        for side, at in looks.items():
+            if len(at) and (side == "validation" or _looks_at_test(options, epoch)):
+                row |= _measured(side, trainer.scores(data.features[at]), data.labels[at], options)
+        if _is_best(options, row, rows):
+            save_beside(best, trainer.save)
+        row["seconds"] = round(time.perf_counter() - started, 3)
+        rows.append(row)
+        write_rows(folder, rows)
+        save_beside(last, trainer.save)
+        report(row)
+    if options.keep == "best_validation":
+        trainer.load(best)
+    if len(looks["test"]):
+        write_predictions(folder, split.test, trainer.scores(data.features[looks["test"]]))
+    return trainer
+
+
+def _check(experiment: Experiment, data: Dataset, split: Split) -> None:
+    """What would show only after hours, or never."""
+    trained = {int(label) for label in data.labels[data.index(split.train)]}
+    lacking = [name for at, name in enumerate(data.classes) if at not in trained]
+    if lacking:
+        raise DataError(
+            f"{split.name}: no clip of {', '.join(lacking)} to train on, expected some of each "
+            "label: leave the label out of data.labels, or choose another protocol"
+        )
+    needs = (
+        experiment.training.schedule == "plateau" or experiment.training.keep == "best_validation"
+    )
+    if needs and not split.validation:
+        raise DataError(
+            f"{split.name}: no validation clips, which schedule = plateau and keep = "
+            'best_validation go by: set protocol.validation = "clips"'
+        )
+    if experiment.training.keep == "best_test" and not split.test:
+        raise DataError(f"{split.name}: no test clips, which keep = best_test goes by: set another")
+
+
+def _run_epoch(
+    trainer: Trainer, examples: Examples, options: TrainingOptions, epoch: int, rate: float
+) -> Row:
+    """Train on the examples in an order drawn from (seed, epoch)."""
+    inner, order = np.random.SeedSequence([options.seed, epoch]).spawn(2)
+    features, labels = examples(epoch)
+    drawn = np.random.default_rng(order).permutation(len(labels))
+    targets = np.eye(examples.classes, dtype=np.float32)[labels]
+    smoothed = targets * (1 - options.label_smoothing) + options.label_smoothing / examples.classes
+    loss, accuracy = trainer.run_epoch(features[drawn], smoothed[drawn], rate, inner)
+    return {"loss": loss, "accuracy": accuracy}
+
+
+def _looks_at_test(options: TrainingOptions, epoch: int) -> bool:
+    return epoch + 1 == options.epochs or (epoch + 1) % options.evaluate_every == 0
+
+
+def _is_best(options: TrainingOptions, row: Row, rows: Sequence[Row]) -> bool:
+    if options.keep == "best_validation":
+        return row["validation_loss"] < min((r["validation_loss"] for r in rows), default=math.inf)
+    if options.keep == "best_test":
+        return row.get("test_wa", 0.0) > max((r.get("test_wa", 0.0) for r in rows), default=0.0)
+    return False
+
+
+def _measured(
+    side: str, scores: Floats, labels: NDArray[np.int64], options: TrainingOptions
+) -> Row:
+    """Loss, accuracy and UAR, and the papers' WA: the mean of the accuracies of batches."""
+    right = scores.argmax(axis=1) == labels
+    batches = [right[i : i + options.batch].mean() for i in range(0, len(right), options.batch)]
+    measured = {
+        "loss": metrics.negative_log_likelihood(scores, labels),
+        "accuracy": float(right.mean()),
+        "uar": metrics.uar(labels, scores.argmax(axis=1)),
+        "wa": float(np.mean(batches)),
+    }
+    return {f"{side}_{name}": value for name, value in measured.items()}
