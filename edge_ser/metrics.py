@@ -16,6 +16,7 @@ __all__ = [
     "SMALLEST_SCORE",
     "TEMPERATURES",
     "accuracy",
+    "accuracy_at_coverage",
     "apply_temperature",
     "confusion",
     "expected_calibration_error",
@@ -86,6 +87,28 @@ def negative_log_likelihood(scores: ArrayLike, labels: ArrayLike) -> float:
     probabilities, true = _scored(scores, labels)
     chosen = probabilities[np.arange(len(true)), true]
     return float(-np.log(np.maximum(chosen, SMALLEST_SCORE)).mean())
+
+
+def accuracy_at_coverage(scores: ArrayLike, labels: ArrayLike, coverage: float) -> float:
+    """Accuracy of the most confident clips: a point of the risk-coverage curve (1 - risk).
+
+    Confidence is the highest score. `coverage` is the share of clips that is answered, above 0 to
+    1; clips as confident as the last of them count with their mean, so that no order decides.
+    (El-Yaniv and Wiener, JMLR 11, 2010.)
+
+    >>> accuracy_at_coverage([[0.9, 0.1], [0.4, 0.6]], [0, 0], 0.5)
+    1.0
+    """
+    probabilities, true = _scored(scores, labels)
+    if not 0 < coverage <= 1:
+        raise DataError(f"a coverage of {coverage}, expected above 0, up to 1")
+    confidence = probabilities.max(axis=1)
+    right = (probabilities.argmax(axis=1) == true).astype(np.float64)
+    answered = max(1, round(coverage * len(true)))
+    least = np.sort(confidence)[-answered]
+    above, level = confidence > least, confidence == least
+    of_level = (answered - above.sum()) * right[level].mean()
+    return float((right[above].sum() + of_level) / answered)
 
 
 def apply_temperature(scores: ArrayLike, temperature: float) -> Scores:

@@ -35,7 +35,9 @@ COMMANDS = {
     "verify": "Check that a model file is whole and computes here what it computed at export.",
     "evaluate": "Measure a model on labelled speech: accuracy, confusion, robustness.",
     "doctor": "Look at this machine and say what to mend.",
-    "train": "Train a model on a corpus, resumable, with progress and a log.",
+    "preview": "Draw training data: clips of each label, features, augmentations.",
+    "train": "Train a network as an experiment file says, resumable, with progress.",
+    "report": "Compare training runs: folds, seeds, ablations, with spread.",
     "export": "Make one self-describing .tflite or .onnx file of a trained model.",
     "completion": "Print the completion script for bash, zsh or fish.",
 }

@@ -16,10 +16,14 @@ from edge_ser import metrics
 from edge_ser.errors import DataError
 from edge_ser.evaluation import spread
 
-__all__ = ["UNCERTAIN_SHARE", "Calibration", "Fold", "calibrate", "measure"]
+__all__ = ["COVERAGES", "UNCERTAIN_SHARE", "Calibration", "Fold", "calibrate", "measure"]
 
 UNCERTAIN_SHARE = 0.2
 """Share of out-of-fold clips, the least confident ones, that `uncertain_below` is put above."""
+
+
+COVERAGES = (0.8, 0.5)
+"""Shares of clips, the most confident ones, of which cards tell the accuracy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +77,9 @@ def calibrate(folds: Sequence[Fold]) -> Calibration:
 def measure(folds: Sequence[Fold]) -> Mapping[str, float]:
     """Accuracy and UAR of the folds, for a card: mean, sample standard deviation, pooled.
 
-    With `accuracy_certain` and `accuracy_uncertain`, the pooled accuracy above and below the
-    threshold of `calibrate`, each where clips lie on that side.
+    With `accuracy_at_coverage_80` and `_50`, the pooled accuracy of that many per cent of the clips,
+    the most confident ones; and `accuracy_certain` and `accuracy_uncertain`, that above and below
+    the threshold of `calibrate`, each where clips lie on that side.
     """
     found = [
         (metrics.accuracy(fold.labels, guess), metrics.uar(fold.labels, guess))
@@ -94,6 +99,9 @@ def measure(folds: Sequence[Fold]) -> Mapping[str, float]:
         "accuracy_pooled": metrics.accuracy(labels, guess),
         "uar_pooled": metrics.uar(labels, guess),
     }
+    for share in COVERAGES:
+        name = f"accuracy_at_coverage_{round(100 * share)}"
+        figures[name] = metrics.accuracy_at_coverage(scaled, labels, share)
     sides = {"accuracy_certain": certain, "accuracy_uncertain": ~certain}
     figures |= {
         name: metrics.accuracy(labels[side], guess[side])

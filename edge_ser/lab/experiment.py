@@ -227,6 +227,9 @@ def with_settings(values: Mapping[str, Any], settings: Sequence[str]) -> dict[st
         except ValueError:
             value = text.strip()
         changed.setdefault(section, {})[key] = value
+        if (section, key) == ("protocol", "name"):
+            # The number of folds was that of the protocol before.
+            changed[section].pop("folds", None)
     return changed
 
 

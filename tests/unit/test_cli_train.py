@@ -157,7 +157,7 @@ def test_without_the_extra_it_is_4(monkeypatch: Patch, experiment: str, capsys: 
         ([], 2, "no experiment, expected a TOML file or a name"),
         (["plb-emodv"], 2, "did you mean plb-emodb?"),
         (["plb-emodb", "--set", "training.epoch=3"], 2, "did you mean epochs?"),
-        (["plb-emodb", "--set", "protocol.name=loso"], 2, "loso has no number of folds"),
+        (["plb-emodb", "--set", "protocol.name=los"], 2, "name is 'los', expected grouped or loso"),
         (["tim-emovo"], 7, "labels calm, glad are not of anger"),
     ],
 )

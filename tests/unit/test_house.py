@@ -83,6 +83,48 @@ def test_the_wheel_carries_the_declared_models_all_of_free_licence(
         assert read_model(path).card.provenance.licence in FREE_LICENCES
 
 
+@pytest.fixture(scope="module")
+def nc_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the models for non-commercial use, built in a copy."""
+    source = tmp_path_factory.mktemp("nc") / "source"
+    shutil.copytree(
+        CHECKOUT / "models/nc", source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+    )
+    build = "from setuptools import build_meta; build_meta.build_wheel('dist')"
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", build], cwd=source, check=True, capture_output=True
+    )
+    (built,) = (source / "dist").glob("*.whl")
+    return built
+
+
+def test_the_models_of_other_licences_are_a_wheel_of_their_own(
+    nc_wheel: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(nc_wheel) as archive:
+        archive.extractall(tmp_path)
+    held = {path.name: path for path in (tmp_path / "edge_ser_models_nc").iterdir()}
+    home = CHECKOUT / "models/nc/edge_ser_models_nc"
+    assert set(held) == {path.name for path in home.iterdir() if path.is_file()}
+    models = [path for path in held.values() if path.suffix in (".tflite", ".onnx")]
+    for path in models:
+        licence = read_model(path).card.provenance.licence
+        assert licence not in FREE_LICENCES and ("NC" in licence or "EMOVO" in licence)
+    (points,) = tmp_path.glob("*.dist-info/entry_points.txt")
+    assert "[edge_ser.models]\nnc = edge_ser_models_nc" in points.read_text()
+    program = "import edge_ser.zoo as z\nprint(*(f.name for f in z.installed_files()))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {path.name for path in models} <= set(done.stdout.split())
+    assert "plb-emodb.tflite" in done.stdout.split()
+
+
 def test_the_wheel_works_from_where_it_is_unpacked(unpacked: Path, tmp_path: Path) -> None:
     program = "import edge_ser.models, edge_ser.deploy, edge_ser.benchmarks, edge_ser.zoo as z\n"
     program += "print(z.find_model())"

@@ -88,6 +88,10 @@ def test_settings_of_the_command_line() -> None:
     assert found.network.options.omega_0 == 26 and found.training.schedule == "cosine"
     assert found.data.labels == ("a", "b")
     assert TABLES["network"]["omega_0"] == 24
+    folds = {"protocol": {"name": "grouped", "folds": 6, "seed": 1}}
+    assert with_settings(folds, ["protocol.name=whole"]) == {
+        "protocol": {"name": "whole", "seed": 1}
+    }
     for wrong in ("omega_0=26", "network.omega_0", "=3"):
         with pytest.raises(ConfigError, match=r"expected section\.key=value"):
             with_settings(TABLES, [wrong])

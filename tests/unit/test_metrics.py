@@ -140,3 +140,24 @@ def test_a_temperature_of_one_changes_nothing_and_zeros_are_borne() -> None:
 def test_what_cannot_be_measured_is_a_data_error(call) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DataError, match=r"expected|outside"):
         call()
+
+
+def test_accuracy_at_coverage() -> None:
+    scores = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.55, 0.45]]
+    labels = [0, 0, 0, 1]
+    at = [metrics.accuracy_at_coverage(scores, labels, share) for share in (0.25, 0.5, 0.75, 1)]
+    assert at == pytest.approx([1, 1 / 2, 2 / 3, 1 / 2])
+    tied = [[0.7, 0.3]] * 4
+    assert metrics.accuracy_at_coverage(tied, [0, 0, 1, 1], 0.5) == 0.5
+    assert metrics.accuracy_at_coverage(tied, [1, 1, 0, 0], 0.01) == 0.5
+    with pytest.raises(DataError, match="a coverage of 0, expected above 0, up to 1"):
+        metrics.accuracy_at_coverage(scores, labels, 0)
+
+
+@given(st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_full_coverage_is_plain_accuracy(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.dirichlet(np.ones(3), n).round(1) + 1e-9
+    labels = rng.integers(0, 3, n)
+    plain = metrics.accuracy(labels, scores.argmax(axis=1))
+    assert metrics.accuracy_at_coverage(scores, labels, 1.0) == pytest.approx(plain)

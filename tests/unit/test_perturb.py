@@ -150,6 +150,46 @@ def test_a_clip_without_the_band_stays_as_it_is() -> None:
     assert changed is not samples
 
 
+@pytest.mark.parametrize("rate", [1_000, 8_000, RATE, 48_000])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_equaliser_is_smooth_and_keeps_to_its_gains_and_the_energy(rate: int, seed: int) -> None:
+    click = np.zeros(4 * rate, dtype=np.float32)
+    click[2 * rate] = 1
+    changed = perturb.equalise(click, rate, generator(seed), db=6)
+    assert changed.dtype == np.float32
+    assert rms(changed) == pytest.approx(rms(click), rel=1e-5)
+    assert changed.argmax() == 2 * rate
+    response = 20 * np.log10(np.abs(np.fft.rfft(changed)))
+    octaves = np.arange(0, math.log2(rate / 2 / 80), 1 / 12)
+    gains = np.interp(80 * 2**octaves, np.fft.rfftfreq(4 * rate, 1 / rate), response)
+    assert 1 < gains.max() - gains.min() < 12.1
+    assert np.abs(np.diff(gains)).max() < 12 * math.pi / 2 / 12 * 1.1
+
+
+def test_an_equaliser_is_random_and_without_gains_nothing() -> None:
+    samples = bursts()
+    once, other = (perturb.equalise(samples, RATE, generator(n), db=6) for n in (1, 2))
+    assert not np.array_equal(once, other)
+    np.testing.assert_allclose(
+        perturb.equalise(samples, RATE, generator(), db=0), samples, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("length", [1, 7, 4000])
+def test_an_equaliser_takes_any_length_and_silence(length: int) -> None:
+    silence = np.zeros(length, np.float32)
+    assert not perturb.equalise(silence, RATE, generator(), db=6).any()
+    assert len(perturb.equalise(silence + 0.1, RATE, generator(), db=6)) == length
+
+
+@pytest.mark.parametrize("db", [-5, 0, 25])
+def test_mixing_is_at_the_ratio(db: float) -> None:
+    samples = tone(440)
+    added = perturb.mix(samples, RATE, tone(90, amplitude=3), snr_db=db) - samples
+    assert in_db(rms(samples) / rms(added)) == pytest.approx(db, abs=0.01)
+    assert np.corrcoef(added, tone(90))[0, 1] == pytest.approx(1, abs=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["white", "real"])
 @pytest.mark.parametrize("db", [30, 20, 10])
 def test_noise_is_measured_against_the_active_speech(kind: str, db: int) -> None:

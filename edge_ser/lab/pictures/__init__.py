@@ -1,0 +1,1 @@
+"""Pictures of data and runs as PNG files; need the extra `[plot]`."""
