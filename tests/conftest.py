@@ -39,7 +39,9 @@ PACKAGES = {
     "sklearn": "pip install -e '.[train]'",
     "tensorflow": "pip install -e '.[train]' on x86-64 with Python 3.11 to 3.13",
     "tf2onnx": "pip install -e '.[export]' on x86-64 with Python 3.11 to 3.13",
-    "torch": "pip install torch",
+    "onnxscript": "pip install -e '.[torch]'",
+    "torch": "pip install -e '.[torch]'",
+    "transformers": "pip install -e '.[wav2vec2]'",
 }
 PROGRAMS = {
     "chromium": ("chromium",),

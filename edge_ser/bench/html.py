@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape as escape_markup
 from typing import Any
 
 from edge_ser.bench import plots
 from edge_ser.bench.document import completed
 from edge_ser.bench.facts import Fact, facts, headline, status, subtitle, title
-from edge_ser.bench.style import CSS
+from edge_ser.bench.page import escape, section, table, whole
 from edge_ser.bench.tables import (
     PEERS_HEAD,
     PUBLISHED_HEAD,
     PUBLISHED_OTHERWISE,
     STAGES_HEAD,
-    TOO_SMALL,
-    Row,
     conditions,
     peer_rows,
     published_notes,
@@ -31,8 +27,6 @@ __all__ = ["render"]
 
 Document = Mapping[str, Any]
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""A document may come from anybody: the page runs and fetches nothing, whatever it says."""
 LEAD = ("per clip", "real-time factor", "cold start", "memory")
 """The facts that are set large, in short."""
 SHORT = {
@@ -41,16 +35,6 @@ SHORT = {
     "cold start": "process to first label",
     "memory": "peak, fresh process",
 }
-
-
-MOST_NOWRAP = 28
-"""Characters of a cell that are kept on one line."""
-_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|MB|J|MHz|°C|%)(?!\w))")
-
-
-def escape(text: str) -> str:
-    """Text as markup, a number and its unit kept on one line."""
-    return _UNIT.sub("&nbsp;", escape_markup(text))
 
 
 def render(document: Document) -> str:
@@ -64,14 +48,7 @@ def render(document: Document) -> str:
     """
     document = completed(document)
     body = "\n".join(part for part in _parts(document) if part)
-    name = escape(f"edge-ser bench: {title(document)}")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f"<title>{name}</title>\n<style>{CSS}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return whole(f"edge-ser bench: {title(document)}", body)
 
 
 def _parts(document: Document) -> Iterator[str]:
@@ -84,19 +61,19 @@ def _parts(document: Document) -> Iterator[str]:
     yield _status(document)
     yield _lead(found)
     yield _plots(document)
-    yield _section("Stages", stages_note(document), _stages(document))
-    yield _section("Figures", "", _facts(found))
-    yield _section(
+    yield section("Stages", stages_note(document), _stages(document))
+    yield section("Figures", "", _facts(found))
+    yield section(
         "Peers",
         "The same clips in turn, each peer in a process of its own. Ratios are of one clip's "
         "times, the peer's over edge-ser's, with 95 % intervals.",
-        _table(PEERS_HEAD, peer_rows(document)),
+        table(PEERS_HEAD, peer_rows(document)),
     )
-    yield _section("Published, beside this run", PUBLISHED_OTHERWISE, _published(document))
+    yield section("Published, beside this run", PUBLISHED_OTHERWISE, _published(document))
     notes = "".join(f"<li>{escape(clean(note))}</li>" for note in document["validity"])
-    yield _section("Notes", "", f"<ul>{notes}</ul>" if notes else "")
+    yield section("Notes", "", f"<ul>{notes}</ul>" if notes else "")
     rows = [Fact(name, "", value) for name, value in conditions(document)]
-    yield _section("Conditions", "", _facts(rows))
+    yield section("Conditions", "", _facts(rows))
     schema = escape(clean(document["schema"]))
     yield f"<footer>{schema}; the JSON document holds every sample.</footer>"
 
@@ -145,13 +122,6 @@ def _plots(document: Document) -> str:
     return f'<div class="plots">\n{figures}\n</div>' if figures else ""
 
 
-def _section(name: str, note: str, content: str) -> str:
-    if not content:
-        return ""
-    said = f'\n<p class="note">{escape(note)}</p>' if note else ""
-    return f"<section>\n<h2>{escape(name)}</h2>{said}\n{content}\n</section>"
-
-
 def _stages(document: Document) -> str:
     """As elsewhere, but for the interval, which stands below its median: a phone is narrow."""
     at = STAGES_HEAD.index("p50") + 1
@@ -160,7 +130,7 @@ def _stages(document: Document) -> str:
         (*row[: at - 1], f"{row[at - 1]}\n{row[at]}", *row[at + 1 :])
         for row in stage_rows(document)
     ]
-    return _table(head, rows, "numbers")
+    return table(head, rows, "numbers")
 
 
 def _published(document: Document) -> str:
@@ -172,7 +142,7 @@ def _published(document: Document) -> str:
         for of, note in published_notes(document)
     )
     known = "<details><summary>What is known of how they were measured</summary>"
-    return _table(PUBLISHED_HEAD, rows) + f'{known}<dl class="facts notes">{notes}</dl></details>'
+    return table(PUBLISHED_HEAD, rows) + f'{known}<dl class="facts notes">{notes}</dl></details>'
 
 
 def _facts(found: Sequence[Fact]) -> str:
@@ -184,28 +154,3 @@ def _facts(found: Sequence[Fact]) -> str:
     )
     kind = "facts" if any(fact.value for fact in found) else "facts notes"
     return f'<dl class="{kind}">{rows}</dl>' if rows else ""
-
-
-def _table(head: Sequence[str], rows: Sequence[Row], kind: str = "stack") -> str:
-    """A table: one of numbers scrolls where it is too wide, another becomes a list on a phone."""
-    if not rows:
-        return ""
-    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    lines = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(map(_cell, head[1:], row[1:]))}</tr>'
-        for row in rows
-    )
-    return (
-        f'<div class="wide"><table class="{kind}"><thead><tr>{names}</tr></thead>'
-        f"<tbody>{lines}</tbody></table></div>"
-    )
-
-
-def _cell(name: str, value: str) -> str:
-    """A second line is set small; so is what is no number among numbers."""
-    first, _, second = value.partition("\n")
-    if first == TOO_SMALL:
-        first, second = "", first
-    kind = ' class="words"' if len(first) > MOST_NOWRAP else ""
-    below = f"<small>{escape(second)}</small>" if second else ""
-    return f'<td{kind} data-name="{escape(name)}">{escape(first)}{below}</td>'

@@ -21,7 +21,7 @@ from edge_ser.bench.tables import (
     stage_rows,
     stages_note,
 )
-from edge_ser.bench.wording import clean
+from edge_ser.bench.wording import clean, plain
 from edge_ser.evaluation.report import markdown_table
 
 __all__ = ["lines", "render"]
@@ -43,20 +43,20 @@ def render(document: Mapping[str, Any]) -> str:
         DataError: a field is not what it should be.
     """
     document = completed(document)
-    parts = [_plain(" ".join(headline(document))), f"## {_plain(_title(document))}"]
+    parts = [plain(" ".join(headline(document))), f"## {plain(_title(document))}"]
     word, sentence = status(document)
     parts.append(f"**{word.capitalize()}.** {sentence}")
     stages = stage_rows(document)
     if stages:
-        parts += [markdown_table(STAGES_HEAD, stages), _plain(stages_note(document))]
+        parts += [markdown_table(STAGES_HEAD, stages), plain(stages_note(document))]
     found = facts(document)
     if found:
-        told = [(fact.name, _plain(fact.value), _plain(fact.how)) for fact in found]
+        told = [(fact.name, plain(fact.value), plain(fact.how)) for fact in found]
         parts.append(_left(("figure", "value", "how"), told))
     parts += [*_peers(document), *_published(document)]
     if document["validity"]:
-        parts += ["### Notes", "\n".join(f"- {_plain(clean(n))}" for n in document["validity"])]
-    rows = [(name, _plain(value)) for name, value in conditions(document)]
+        parts += ["### Notes", "\n".join(f"- {plain(clean(n))}" for n in document["validity"])]
+    rows = [(name, plain(value)) for name, value in conditions(document)]
     parts += ["### Conditions", _left(("what", "as found"), rows)]
     return "\n\n".join(parts) + "\n"
 
@@ -71,15 +71,15 @@ def _peers(document: Mapping[str, Any]) -> list[str]:
     if not rows:
         return []
     note = "Clip by clip in turn, each in a process of its own; ratios are of one clip's times."
-    return ["### Peers", _left(PEERS_HEAD, [tuple(map(_plain, row)) for row in rows]), note]
+    return ["### Peers", _left(PEERS_HEAD, [tuple(map(plain, row)) for row in rows]), note]
 
 
 def _published(document: Mapping[str, Any]) -> list[str]:
     rows = published_rows(document)
     if not rows:
         return []
-    notes = "\n".join(f"- {_plain(of)}: {_plain(note)}" for of, note in published_notes(document))
-    table = _left(PUBLISHED_HEAD, [tuple(map(_plain, row)) for row in rows])
+    notes = "\n".join(f"- {plain(of)}: {plain(note)}" for of, note in published_notes(document))
+    table = _left(PUBLISHED_HEAD, [tuple(map(plain, row)) for row in rows])
     return ["### Published, beside this run", table, PUBLISHED_OTHERWISE, notes]
 
 
@@ -88,11 +88,6 @@ def _left(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     table = markdown_table(head, rows).splitlines()
     table[1] = "| " + " | ".join(["---"] * len(head)) + " |"
     return "\n".join(table)
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: no link, picture, tag or emphasis comes of it."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>&#" else c for c in text)
 
 
 def lines(document: Mapping[str, Any]) -> Iterator[str]:

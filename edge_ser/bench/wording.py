@@ -15,6 +15,7 @@ __all__ = [
     "milliseconds",
     "number_of",
     "percent",
+    "plain",
     "range_of",
     "times",
     "without_folders",
@@ -43,6 +44,15 @@ def without_folders(text: str) -> str:
     'a.wav: no such file, see https://example.org/a/b'
     """
     return _FOLDERS.sub("", text)
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: no link, picture, tag or emphasis comes of it.
+
+    >>> print(plain("<b> and *c*"))
+    \\<b\\> and \\*c\\*
+    """
+    return "".join(f"\\{c}" if c in "\\`*_[]<>&#" else c for c in text)
 
 
 def figure(value: float) -> str:

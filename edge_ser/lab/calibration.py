@@ -77,9 +77,9 @@ def calibrate(folds: Sequence[Fold]) -> Calibration:
 def measure(folds: Sequence[Fold]) -> Mapping[str, float]:
     """Accuracy and UAR of the folds, for a card: mean, sample standard deviation, pooled.
 
-    With `accuracy_at_coverage_80` and `_50`, the pooled accuracy of that many per cent of the clips,
-    the most confident ones; and `accuracy_certain` and `accuracy_uncertain`, that above and below
-    the threshold of `calibrate`, each where clips lie on that side.
+    With `accuracy_at_coverage_80` and `_50`, the pooled accuracy of that many per cent of the
+    clips, the most confident ones; and `accuracy_certain` and `accuracy_uncertain`, that above
+    and below the threshold of `calibrate`, each where clips lie on that side.
     """
     found = [
         (metrics.accuracy(fold.labels, guess), metrics.uar(fold.labels, guess))

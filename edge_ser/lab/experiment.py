@@ -30,6 +30,7 @@ __all__ = [
     "as_toml",
     "find_experiment",
     "from_tables",
+    "is_frozen",
     "shipped",
     "tables",
     "with_settings",
@@ -87,7 +88,10 @@ DATA: Mapping[str, DataOptions] = MappingProxyType(
         "waveform-cnn": DataOptions(
             frontend="waveform", features={"normalise": "none"}, clip_samples=16_000, pad_side="end"
         ),
-        "wav2vec2": DataOptions(frontend="waveform", clip_samples=96_000, pad_side="end"),
+        # It normalises the clip itself: padding is what is exactly zero.
+        "wav2vec2": DataOptions(
+            frontend="waveform", features={"normalise": "none"}, clip_samples=96_000, pad_side="end"
+        ),
         "spectral": DataOptions(frontend="log-mel"),
     }
 )
@@ -206,6 +210,11 @@ def from_tables(values: Mapping[str, Any], name: str, where: str) -> Experiment:
         options(TrainingOptions, "training"),
         augmentation,
     )
+
+
+def is_frozen(experiment: Experiment) -> bool:
+    """Whether all of a pretrained backbone stays as it is, so that clips go through it once."""
+    return getattr(experiment.network.options, "freeze", "none") == "all"
 
 
 def with_settings(values: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from edge_ser.corpora import Corpus
 from edge_ser.errors import UsageError
 from edge_ser.lab import compute
 from edge_ser.lab.datasets import by_name, classes_of, read_dataset, selected
-from edge_ser.lab.experiment import Experiment
+from edge_ser.lab.experiment import Experiment, is_frozen
 from edge_ser.lab.features import runs_folder
 from edge_ser.lab.protocols import Split, splits_of
 
@@ -101,6 +101,10 @@ def train_job(
     from edge_ser.lab.training import train
 
     data = read_dataset(planned.corpus, planned.experiment.data, reading)
+    if is_frozen(planned.experiment):
+        from edge_ser.lab.frozen import embedded
+
+        data = embedded(data, planned.experiment, reading)
     done = []
     for seed in seeds or (planned.experiment.training.seed,):
         training = dataclasses.replace(planned.experiment.training, seed=seed)

@@ -277,3 +277,53 @@ def test_a_job_trains_the_folds_and_seeds_that_were_asked_for(
     assert run.experiment.augmentation == chosen.augmentation
     with pytest.raises(UsageError, match="fold 4 of loso: expected 1 to 3"):
         jobs.plan(chosen, corpus, [4])
+
+
+@pytest.mark.needs("transformers")
+def test_a_frozen_backbone_sees_every_clip_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head is trained on cached vectors, and joined to its backbone gives the same scores."""
+    import torch
+
+    from edge_ser.lab import frozen
+    from edge_ser.lab.datasets import read_dataset
+
+    monkeypatch.setenv("EDGE_SER_RUNS", str(tmp_path / "runs"))
+    rng = np.random.default_rng(0)
+    made = []
+    for index in range(9):
+        path = tmp_path / f"{index}.wav"
+        soundfile.write(path, rng.uniform(-0.5, 0.5, 4000 + 100 * index), 16_000)
+        made.append(Utterance(path, "abc"[index % 3], f"s{index // 3}"))
+    corpus = Corpus("tiny", tuple(made))
+    tiny = network("wav2vec2").with_options(size="tiny", freeze="all")
+    chosen = Experiment(
+        "frozen",
+        replace(DATA["wav2vec2"], clip_samples=4_500),
+        tiny,
+        ProtocolOptions("loso"),
+        TrainingOptions(epochs=2, batch=4),
+    )
+    planned = jobs.plan(chosen, corpus, [1])
+    (folder,) = jobs.train_job(planned, threads=1)
+    assert len(list((tmp_path / "runs" / "embeddings").rglob("*.npy"))) == 9
+    assert (folder / "last.pt").stat().st_size < 1_000_000
+
+    classes = 3
+    data = read_dataset(planned.corpus, planned.experiment.data)
+    at = data.index(planned.splits[0].test)
+    head = frozen.build_frozen_head(planned.experiment, classes, (frozen_width(planned),))
+    saved = torch.load(folder / "last.pt", weights_only=True)
+    head.load_state_dict(saved["model"])
+    whole = frozen.joined(planned.experiment, head).eval()
+    with torch.inference_mode():
+        scores = torch.softmax(whole(torch.from_numpy(data.features[at])), 1).numpy()
+    np.testing.assert_allclose(scores, fold_of(read_run(folder)).scores, atol=1e-5)
+
+
+def frozen_width(planned: Any) -> int:
+    from edge_ser.lab.architectures.wav2vec2 import build_backbone
+
+    options = planned.experiment.network.options
+    return int(build_backbone(options, (planned.experiment.data.clip_samples,)).hidden)

@@ -5,7 +5,6 @@ Each body is written once, whole; an ablation is the absence of modules (`ABLATI
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Mapping
 from typing import Any

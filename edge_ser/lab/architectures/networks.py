@@ -12,7 +12,8 @@ from importlib import import_module, resources
 from types import MappingProxyType
 from typing import Any, Literal
 
-from edge_ser.errors import DataError
+from edge_ser.documents import read_options
+from edge_ser.errors import ConfigError, DataError, DependencyError
 from edge_ser.lab.architectures.options import (
     CapsuleOptions,
     SpectralOptions,
@@ -120,17 +121,12 @@ def options_of(family: str, values: Mapping[str, Any]) -> Any:
     """A family's options from plain values, checked by name.
 
     Raises:
-        DataError: an option that the family does not have.
+        DataError: an option that the family does not have, or a value of another type.
     """
-    kind = FAMILIES[family].options
-    known = [field.name for field in dataclasses.fields(kind)]
-    for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(known)}"
-            raise DataError(f"networks of the family {family} have no option {name!r}; {hint}")
-    given = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return kind(**given)
+    try:
+        return read_options(FAMILIES[family].options, values, f"network of the family {family}")
+    except ConfigError as error:
+        raise DataError(str(error)) from error
 
 
 def build(chosen: Network, classes: int, shape: tuple[int, ...], seed: int | None = None) -> Any:
@@ -149,8 +145,6 @@ def build(chosen: Network, classes: int, shape: tuple[int, ...], seed: int | Non
     try:
         module = import_module(chosen.kind.module)
     except ImportError as error:
-        from edge_ser.errors import DependencyError
-
         raise DependencyError(
             f"{chosen.name} needs {chosen.kind.framework} ({error}); "
             f"pip install 'edge-ser[{chosen.kind.framework}]'"

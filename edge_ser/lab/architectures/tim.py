@@ -8,6 +8,7 @@ of the published state dicts.
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -164,7 +165,10 @@ def _read_state(path: Path) -> Mapping[str, Tensor]:
         size = path.stat().st_size
         if size > MAX_FILE:
             raise ModelError(f"{path}: {size} bytes, at most {MAX_FILE} are taken; {expected}")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Torch warns of foreign pickles before it refuses them; the error below says enough.
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or 'cannot be read'}; {expected}") from error
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError) as error:

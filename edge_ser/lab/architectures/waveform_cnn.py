@@ -15,29 +15,43 @@ channels, and a maximum after seven of the pairs; `baseline` has five of 25 taps
 
 The published counts of parameters decide all of that. Open in the papers, and our choice: ReLU
 after every convolution and hidden dense layer; batch normalisation before it; the convolution that
-no maximum follows (`unpooled`); of 4 values at the end of the baseline's row that are not whole, a
-maximum over the rest; Torch's own initial weights and biases.
+no maximum follows (`unpooled`); of what is left of a row of the baseline when no 4 values remain, a
+maximum too; and initial weights of the layers with ReLU as He (2015) has them, with biases of 0.
+Torch's own make the signal smaller from layer to layer, and eight convolutions without
+normalisation then learn nothing for many epochs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import nn
 
 from edge_ser.errors import DataError
 from edge_ser.lab.architectures.options import WaveformCnnOptions
 
-__all__ = ["Block", "WaveformCnn", "blocks", "build", "lengths", "shortest"]
+__all__ = ["Block", "Places", "WaveformCnn", "blocks", "build", "lengths", "shortest"]
 
 Tensor = Any
 
 MAX_DEPTH = 9
 MAX_WIDTH = 4096
 MAX_SAMPLES = 1 << 24
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the values of a layer lie in the clip."""
+
+    centre: float = 0.0
+    """Sample at the centre of the first value."""
+    step: int = 1
+    """Samples between two values."""
+    reach: int = 1
+    """Samples that a value sees."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +78,14 @@ class Block:
             return length * self.pool
         return (length - 1) * self.pool + self.taps
 
-    def position(self, place: tuple[float, int]) -> tuple[float, int]:
-        """Of values (sample at the first one's centre, samples between two): those after it."""
-        centre, step = place
-        reach = (self.pool - 1) / 2 + (0 if self.padded else (self.taps - 1) / 2)
-        return centre + reach * step, step * self.pool
+    def places(self, before: Places) -> Places:
+        """Where the values after the block lie, by those before it."""
+        aside = (self.pool - 1) / 2 + (0 if self.padded else (self.taps - 1) / 2)
+        return Places(
+            before.centre + aside * before.step,
+            before.step * self.pool,
+            before.reach + (self.taps - 1 + self.pool - 1) * before.step,
+        )
 
 
 def blocks(options: WaveformCnnOptions) -> tuple[Block, ...]:
@@ -151,21 +168,21 @@ class WaveformCnn(nn.Module):  # type: ignore[misc]
         self.row = blocks(options)
         self.samples = samples
         """Of one clip."""
-        channels = [1, *(block.channels for block in self.row)]
+        before = [1, *(block.channels for block in self.row[:-1])]
         normalised = options.normalise != "none"
         self.blocks = nn.ModuleList(
-            _layers(before, block, normalised)
-            for before, block in zip(channels[:-1], self.row, strict=True)
+            _layers(channels, block, normalised)
+            for channels, block in zip(before, self.row, strict=True)
         )
-        size = channels[-1] * lengths(self.row, samples)[-1]
+        size = self.row[-1].channels * lengths(self.row, samples)[-1]
         self.norm = (
             nn.BatchNorm1d(size) if options.normalise == "convolutions+features" else nn.Identity()
         )
         self.dropout = nn.Dropout(options.dropout)
         widths = (size, 1024, 512) if options.schedule == "baseline" else (size,)
         self.dense = nn.Sequential()
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
-            self.dense.extend([nn.Linear(before, after), nn.ReLU()])
+        for before, after in pairwise(widths):
+            self.dense.extend([_initialised(nn.Linear(before, after)), nn.ReLU()])
         self.dense.append(nn.Linear(widths[-1], classes))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -202,29 +219,32 @@ class WaveformCnn(nn.Module):  # type: ignore[misc]
         """Weights of a convolution, from 1: (channels, channels before, taps), a copy."""
         return self.blocks[convolution - 1].convolution.weight.detach().cpu().clone()
 
-    def places(self, convolution: int) -> tuple[float, int]:
-        """Where the values of `convolution1` and on lie: (sample at the first one's centre,
-        samples between two)."""
-        place = (0.0, 1)
+    def places(self, convolution: int) -> Places:
+        """Where the values of `convolution1` and on lie; of 0, the samples themselves."""
+        found = Places()
         for block in self.row[:convolution]:
-            place = block.position(place)
-        return place
+            found = block.places(found)
+        return found
 
 
 def _layers(before: int, block: Block, normalised: bool) -> nn.Sequential:
     layers = nn.Sequential()
-    layers.add_module(
-        "convolution",
-        nn.Conv1d(
-            before, block.channels, block.taps, padding=block.taps // 2 if block.padded else 0
-        ),
-    )
+    padding = block.taps // 2 if block.padded else 0
+    convolution = nn.Conv1d(before, block.channels, block.taps, padding=padding)
+    layers.add_module("convolution", _initialised(convolution))
     if normalised:
         layers.add_module("norm", nn.BatchNorm1d(block.channels))
     layers.add_module("relu", nn.ReLU())
     if block.pool > 1:
         layers.add_module("pool", nn.MaxPool1d(block.pool, ceil_mode=not block.padded))
     return layers
+
+
+def _initialised(layer: Any) -> Any:
+    """The layer, to be followed by ReLU, with weights that keep the signal's power: He (2015)."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _unpooled(options: WaveformCnnOptions, count: int) -> int:

@@ -31,8 +31,8 @@ def load_keras(path: Path) -> Any:
     """
     import keras
 
-    # The layers and the loss of our networks register themselves.
-    import edge_ser.lab.training  # noqa: F401
+    # The layers of our networks register themselves.
+    import edge_ser.lab.architectures.capsules  # noqa: F401
 
     if not path.is_file():
         raise ModelNotFoundError(f"{path}: no such file, expected a .keras model")

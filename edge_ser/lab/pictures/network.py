@@ -1,13 +1,12 @@
-"""What a 1-D convolutional network learnt: filters, frequencies, feature maps, class activation.
+"""What a 1-D convolutional network learnt: its filters, and the frequencies that they let through.
 
-Of networks of `edge_ser.lab.architectures.waveform_cnn`; all pictures are PNG files.
+Of networks of `edge_ser.lab.architectures.waveform_cnn`; `pictures.activation` draws what such a
+network makes of a clip.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +20,17 @@ if TYPE_CHECKING:
     from edge_ser.lab.architectures.waveform_cnn import WaveformCnn
 
 __all__ = [
-    "class_activation",
-    "draw_class_activation",
-    "draw_feature_maps",
+    "check_convolution",
     "draw_filters",
     "draw_frequency_view",
     "frequency_responses",
+    "heading",
+    "plain_axes",
 ]
 
 Axes = Any
 Floats = NDArray[np.float64]
 
-AGAINST = "#b3413a"
 MAX_PANELS = 64
 COLUMNS = 8
 FREQUENCIES = 512
@@ -59,7 +57,7 @@ def draw_filters(
         DependencyError: matplotlib is not installed.
         StorageError: the file cannot be written.
     """
-    _check_convolution(module, convolution)
+    check_convolution(module, convolution)
     filters = module.filters(convolution).numpy()
     shown = filters[:MAX_PANELS]
     rows = math.ceil(len(shown) / COLUMNS)
@@ -78,6 +76,7 @@ def draw_filters(
         else:
             image = _draw_map(axes, times, step_ms, shown[number - 1], largest)
         axes.set_title(str(number), fontsize="x-small", color=FAINT, pad=2)
+        axes.set_xticks(times[[0, -1]], [f"{time:.2g}" for time in times[[0, -1]]])
         axes.tick_params(labelsize="x-small", length=2)
     figure.supxlabel(f"milliseconds ({shown.shape[2]} taps)", fontsize="medium")
     figure.supylabel(
@@ -85,9 +84,9 @@ def draw_filters(
         fontsize="medium",
     )
     if image is not None:
-        figure.colorbar(image, ax=panels, label="weight", aspect=40)
+        figure.colorbar(image, ax=panels, label="weight", fraction=0.02, aspect=40)
     what = f"{len(shown)} of {len(filters)}" if len(shown) < len(filters) else f"{len(filters)}"
-    _head(figure, title, f"convolution {convolution}: {what} filters")
+    heading(figure, title, f"convolution {convolution}: {what} filters")
     write_png(figure, path)
 
 
@@ -136,170 +135,15 @@ def draw_frequency_view(module: WaveformCnn, rate: int, path: Path, title: str =
         cmap="magma",
         interpolation="nearest",
     )
-    main.plot(hertz[peaks[order]], range(1, count + 1), "o", color=ACCENT, mec="white", ms=4)
+    rows = np.arange(1, count + 1)
+    main.plot(hertz[peaks[order]], rows, "o", color=ACCENT, mec="white", ms=4, clip_on=False)
     main.set(xlabel="Hz", ylabel="filter, sorted by peak frequency", xlim=(-edge, rate / 2 + edge))
-    side.barh(range(1, count + 1), 20 * np.log10(gains[order]), color=ACCENT, height=0.8)
+    side.barh(rows, 20 * np.log10(gains[order]), color=ACCENT, height=0.8)
     side.axvline(0, color=FAINT, linewidth=0.8)
     side.set_xlabel("gain at peak (dB)")
-    _plain(side)
-    figure.colorbar(image, ax=main, label="dB, relative to the filter's peak", pad=0.01)
-    _head(figure, title, f"frequency view of convolution 1: {count} filters")
-    write_png(figure, path)
-
-
-def draw_feature_maps(
-    module: WaveformCnn, samples: NDArray[Any], rate: int, path: Path, title: str = ""
-) -> None:
-    """A clip's waveform over what each convolution makes of it, on one time axis.
-
-    Each map is shaded from 0 to its own maximum, which is written beside it.
-
-    Args:
-        module: the network.
-        samples: shape (module.samples,), in [-1, 1].
-        rate: hertz.
-        path: PNG file, replaced if it is there.
-        title: above all.
-
-    Raises:
-        DataError: another number of samples.
-        DependencyError: matplotlib is not installed.
-        StorageError: the file cannot be written.
-    """
-    clip = _as_batch(module, samples)
-    with _evaluating(module):
-        found = {name: values.detach().cpu() for name, values in module.activations(clip).items()}
-    count = len(module.row)
-    figure = new_figure(9.5, 2.0 + 0.95 * count)
-    panels = figure.subplots(count + 1, 1, sharex=True)
-    _draw_waveform(panels[0], samples, rate)
-    for number, axes in enumerate(panels[1:], 1):
-        values = found[f"convolution{number}"][0].numpy()
-        start, end = _stretch(module, number, values.shape[1], rate)
-        axes.imshow(
-            values,
-            aspect="auto",
-            origin="lower",
-            extent=(start, end, 0.5, len(values) + 0.5),
-            vmin=0,
-            vmax=float(values.max()) or 1.0,
-            cmap="magma",
-            interpolation="nearest",
-        )
-        axes.set_ylabel(f"conv {number}", fontsize="small")
-        axes.set_yticks([1, len(values)])
-        axes.tick_params(labelsize="x-small")
-        note = f"{len(values)} x {values.shape[1]}\nmax {values.max():.3g}"
-        axes.text(
-            1.01, 0.5, note, transform=axes.transAxes, va="center", fontsize="x-small", color=FAINT
-        )
-    panels[-1].set_xlabel("seconds")
-    panels[-1].set_xlim(0, len(samples) / rate)
-    _head(figure, title, "feature maps: channels by time")
-    write_png(figure, path)
-
-
-def class_activation(
-    module: WaveformCnn, samples: NDArray[Any], chosen: int, convolution: int | None = None
-) -> Floats:
-    """What each stretch of a clip adds to the logit of a class, (length of the map,).
-
-    The logit is b + sum over c and t of w[c, t] A[c, t], where A is the last convolution's map and
-    w the dense layer's weights (with the scale of a normalisation between them). So the map
-    M(t) = sum over c of w[c, t] A[c, t] is no estimate: it adds up to the logit but for a constant.
-    Class activation mapping (Zhou 2016) is the case where w does not depend on t; Grad-CAM
-    (Selvaraju 2017) takes the mean of the gradient over t, which here would give up exactness.
-
-    Computed as gradient times activation, since w is the gradient. With hidden dense layers, or for
-    an earlier convolution, that is its first-order form: these networks are linear in pieces, so
-    the sum then differs from the logit by what the later biases add.
-
-    Args:
-        module: the network.
-        samples: shape (module.samples,), in [-1, 1].
-        chosen: index of the class.
-        convolution: from 1; None for the last.
-
-    Raises:
-        DataError: another number of samples, no such class or convolution.
-    """
-    import torch
-
-    number = len(module.row) if convolution is None else convolution
-    _check_convolution(module, number)
-    clip = _as_batch(module, samples).requires_grad_()
-    with _evaluating(module), torch.enable_grad():
-        found = module.activations(clip)
-        logits, maps = found["logits"][0], found[f"convolution{number}"]
-        if not 0 <= chosen < len(logits):
-            raise DataError(f"class {chosen}, expected 0 to {len(logits) - 1}: choose another")
-        (gradient,) = torch.autograd.grad(logits[chosen], maps)
-    added: Floats = (gradient * maps)[0].sum(0).detach().cpu().numpy().astype(np.float64)
-    return added
-
-
-def draw_class_activation(
-    module: WaveformCnn,
-    samples: NDArray[Any],
-    rate: int,
-    chosen: int,
-    path: Path,
-    title: str = "",
-    convolution: int | None = None,
-) -> None:
-    """A waveform over what each stretch of it adds to the logit of a class; see
-    `class_activation`.
-
-    Args:
-        module: the network.
-        samples: shape (module.samples,), in [-1, 1].
-        rate: hertz.
-        chosen: index of the class.
-        path: PNG file, replaced if it is there.
-        title: above all; the class's name, say.
-        convolution: from 1; None for the last, whose bars are exact and long. Earlier ones show
-            more detail.
-
-    Raises:
-        DataError: another number of samples, no such class or convolution.
-        DependencyError: matplotlib is not installed.
-        StorageError: the file cannot be written.
-    """
-    number = len(module.row) if convolution is None else convolution
-    added = class_activation(module, samples, chosen, number)
-    with _evaluating(module):
-        logits = module(_as_batch(module, samples))[0].detach().cpu().double()
-    share = float(logits.softmax(0)[chosen])
-    start, end = _stretch(module, number, len(added), rate)
-    edges = np.linspace(start, end, len(added) + 1)
-    largest = float(np.abs(added).max()) or 1.0
-
-    figure = new_figure(9.5, 4.6)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.2, 1])
-    image = above.imshow(
-        added[None],
-        aspect="auto",
-        extent=(start, end, -1, 1),
-        cmap="RdBu",
-        vmin=-largest,
-        vmax=largest,
-        alpha=0.6,
-        interpolation="nearest",
-    )
-    _draw_waveform(above, samples, rate, color="black")
-    colors = np.where(added >= 0, ACCENT, AGAINST)
-    below.bar(edges[:-1], added, np.diff(edges), align="edge", color=colors, ec="white", lw=0.5)
-    below.axhline(0, color=FAINT, linewidth=0.8)
-    _plain(below)
-    below.set(xlabel="seconds", ylabel="added to the logit", xlim=(0, len(samples) / rate))
-    figure.colorbar(image, ax=above, label="against / for", pad=0.01)
-    places = module.places(number)
-    _head(
-        figure,
-        title,
-        f"logit {float(logits[chosen]):.2f}, probability {share:.3f}; convolution {number}: a bar "
-        f"is {1000 * places.step / rate:.3g} ms and sees {1000 * places.reach / rate:.3g} ms",
-    )
+    plain_axes(side)
+    figure.colorbar(image, ax=main, label="dB, relative to the filter's peak", fraction=0.03)
+    heading(figure, title, f"frequency view of convolution 1: {count} filters")
     write_png(figure, path)
 
 
@@ -307,12 +151,13 @@ def _draw_curve(axes: Axes, times: Floats, weights: NDArray[Any], largest: float
     axes.axhline(0, color=RULE, linewidth=0.8)
     axes.plot(times, weights, color=ACCENT, marker="o", markersize=2.5, linewidth=1)
     axes.set_ylim(-1.1 * largest, 1.1 * largest)
-    _plain(axes)
+    plain_axes(axes)
 
 
 def _draw_map(
     axes: Axes, times: Floats, step_ms: float, weights: NDArray[Any], largest: float
 ) -> Any:
+    axes.set_yticks([1, len(weights)])
     return axes.imshow(
         weights,
         aspect="auto",
@@ -325,53 +170,19 @@ def _draw_map(
     )
 
 
-def _draw_waveform(axes: Axes, samples: NDArray[Any], rate: int, color: str = ACCENT) -> None:
-    axes.plot(np.arange(len(samples)) / rate, samples, color=color, linewidth=0.5)
-    peak = 1.05 * (float(np.abs(samples).max()) or 1.0)
-    axes.set(ylabel="amplitude", ylim=(-peak, peak))
-    _plain(axes)
-
-
-def _plain(axes: Axes) -> None:
+def plain_axes(axes: Axes) -> None:
+    """Axes without the lines above and on the right."""
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _head(figure: Any, title: str, what: str) -> None:
+def heading(figure: Any, title: str, what: str) -> None:
+    """What a picture shows, under its title if it has one."""
     figure.suptitle(f"{plain_text(title)}\n{what}" if title else what, fontsize="medium")
 
 
-def _stretch(module: WaveformCnn, convolution: int, length: int, rate: int) -> tuple[float, float]:
-    """Seconds at which the map of a convolution begins and ends."""
-    places = module.places(convolution)
-    start = places.centre - (places.step - 1) / 2
-    return start / rate, (start + length * places.step) / rate
-
-
-def _as_batch(module: WaveformCnn, samples: NDArray[Any]) -> Any:
-    import torch
-
-    if samples.shape != (module.samples,):
-        raise DataError(
-            f"samples of shape {samples.shape}, expected ({module.samples},), which the network "
-            "takes: pad or crop the clip"
-        )
-    device = next(module.parameters()).device
-    return torch.tensor(samples, dtype=torch.float32, device=device)[None]
-
-
-def _check_convolution(module: WaveformCnn, convolution: int) -> None:
+def check_convolution(module: WaveformCnn, convolution: int) -> None:
+    """Raise DataError unless the network has that convolution, counted from 1."""
     if not 1 <= convolution <= len(module.row):
         raise DataError(
             f"convolution {convolution}, expected 1 to {len(module.row)}, which the network has"
         )
-
-
-@contextlib.contextmanager
-def _evaluating(module: WaveformCnn) -> Iterator[None]:
-    """Without dropout and with fixed normalisation; the mode is set back afterwards."""
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,9 @@ class KerasTrainer:
         loss = margin_loss if options.loss == "margin" else "categorical_crossentropy"
         self.model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
 
-    @property
-    def steps(self) -> int:
-        """Of the optimiser."""
-        return int(self.model.optimizer.iterations)
+    def epochs(self, examples: int) -> int:
+        """By the steps that the optimiser has made."""
+        return int(self.model.optimizer.iterations) // math.ceil(examples / self.batch)
 
     def run_epoch(
         self, features: Floats, targets: Floats, rate: float, seed: np.random.SeedSequence

@@ -53,7 +53,7 @@ def train(
     last, best = (folder / f"{name}{trainer.suffix}" for name in ("last", "best"))
     if last.exists():
         trainer.load(last)
-    done = trainer.steps // math.ceil(examples.count / options.batch)
+    done = trainer.epochs(examples.count)
     rows = read_rows(folder)[:done]
     looks = {"validation": data.index(split.validation), "test": data.index(split.test)}
     for epoch in range(done, options.epochs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.nn import functional
 from edge_ser.errors import ConfigError, DataError
 from edge_ser.lab.architectures.networks import build
 from edge_ser.lab.compute import torch_device
-from edge_ser.lab.experiment import Experiment
+from edge_ser.lab.experiment import Experiment, is_frozen
 
 __all__ = ["TorchTrainer"]
 
@@ -35,7 +36,7 @@ class TorchTrainer:
             )
         self.options = options
         self.device = torch.device(torch_device())
-        self.module = build(experiment.network, classes, shape, options.seed).to(self.device)
+        self.module = _module(experiment, classes, shape).to(self.device)
         kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
         self.optimizer = kind(
             [weight for weight in self.module.parameters() if weight.requires_grad],
@@ -44,12 +45,11 @@ class TorchTrainer:
             eps=options.epsilon,
             weight_decay=options.weight_decay,
         )
-        self._steps = 0
+        self._epochs = 0
 
-    @property
-    def steps(self) -> int:
-        """Batches so far."""
-        return self._steps
+    def epochs(self, examples: int) -> int:
+        """As they were counted."""
+        return self._epochs
 
     def run_epoch(
         self, features: Floats, targets: Floats, rate: float, seed: np.random.SeedSequence
@@ -59,21 +59,22 @@ class TorchTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.module.train()
-        batch, share = self.options.batch, self.options.accumulate
-        starts = range(0, len(features), batch)
         total, right = 0.0, 0
-        for number, start in enumerate(starts, 1):
-            x, y = (self._tensor(values[start : start + batch]) for values in (features, targets))
+        batches = _batches(len(features), self.options.batch)
+        for number, part in enumerate(batches):
+            x, y = self._tensor(features[part]), self._tensor(targets[part])
             with self._precision():
                 logits = self.module(x)
                 loss = functional.cross_entropy(logits, y)
-            (loss / share).backward()
-            if number % share == 0 or number == len(starts):
+            # The last sum of an epoch may be of fewer steps than the others.
+            first = number - number % self.options.accumulate
+            (loss / min(self.options.accumulate, len(batches) - first)).backward()
+            if (number + 1) % self.options.accumulate == 0 or number + 1 == len(batches):
                 self.optimizer.step()
                 self.optimizer.zero_grad(set_to_none=True)
-            self._steps += 1
             total += float(loss.detach()) * len(x)
             right += int((logits.argmax(1) == y.argmax(1)).sum())
+        self._epochs += 1
         return total / len(features), right / len(features)
 
     def scores(self, features: Floats) -> Floats:
@@ -89,12 +90,12 @@ class TorchTrainer:
         return scores
 
     def save(self, path: Path) -> None:
-        """State of module and optimizer, and the steps: tensors and numbers alone."""
+        """State of module and optimizer, and the epochs: tensors and numbers alone."""
         torch.save(
             {
                 "model": self.module.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "steps": self._steps,
+                "epochs": self._epochs,
             },
             path,
         )
@@ -105,7 +106,7 @@ class TorchTrainer:
             saved: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
             self.module.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
-            self._steps = int(saved["steps"])
+            self._epochs = int(saved["epochs"])
         except Exception as error:
             # torch raises RuntimeError, KeyError, UnpicklingError, EOFError and more.
             lines = str(error).splitlines() or [type(error).__name__]
@@ -123,3 +124,19 @@ class TorchTrainer:
             self.device.type, torch.bfloat16, enabled
         )
         return precision
+
+
+def _module(experiment: Experiment, classes: int, shape: tuple[int, ...]) -> Any:
+    if is_frozen(experiment):
+        from edge_ser.lab.frozen import build_frozen_head
+
+        return build_frozen_head(experiment, classes, shape)
+    return build(experiment.network, classes, shape, experiment.training.seed)
+
+
+def _batches(examples: int, size: int) -> list[slice]:
+    """Batches of `size`; a last single example, which has no variance, joins the batch before."""
+    starts = list(range(0, examples, size))
+    if len(starts) > 1 and examples - starts[-1] == 1:
+        starts.pop()
+    return [slice(a, b) for a, b in itertools.pairwise([*starts, examples])]

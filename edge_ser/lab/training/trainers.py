@@ -21,9 +21,8 @@ class Trainer(Protocol):
     suffix: str
     """Of its checkpoints."""
 
-    @property
-    def steps(self) -> int:
-        """Of the optimiser, so far."""
+    def epochs(self, examples: int) -> int:
+        """Whole passes over that many examples that were made so far."""
         ...
 
     def run_epoch(
@@ -41,7 +40,7 @@ class Trainer(Protocol):
         ...
 
     def save(self, path: Path) -> None:
-        """Network, optimiser and steps in one file."""
+        """Network, optimiser and epochs in one file."""
         ...
 
     def load(self, path: Path) -> None:

@@ -1,0 +1,167 @@
+"""Every published row is built and counted, and networks are found by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from contextlib import nullcontext
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_ser.errors import DataError, DependencyError
+from edge_ser.lab import compute
+from edge_ser.lab.architectures import FAMILIES, Network, build, network, networks
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SHAPES = {
+    "capsules": (196, 39),
+    "tim": (39, 188),
+    "waveform-cnn": (16_000,),
+    "wav2vec2": (96_000,),
+    "spectral": (196, 128),
+}
+NEEDS = {"keras": "tensorflow", "torch": "torch"}
+
+
+def parameters(model: Any) -> int:
+    """As the papers count: with moving statistics in Keras, what is trained in Torch."""
+    if hasattr(model, "count_params"):
+        return int(model.count_params())
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
+def cells() -> list[Any]:
+    return [
+        pytest.param(
+            row, classes, count, id=f"{name}-{classes}", marks=pytest.mark.needs(NEEDS[framework])
+        )
+        for name, row in networks().items()
+        for framework in [row.kind.framework]
+        for classes, count in row.parameters.items()
+    ]
+
+
+@pytest.mark.parametrize(("row", "classes", "count"), cells())
+def test_parameters_are_as_many_as_published(row: Network, classes: int, count: int) -> None:
+    if row.kind.framework == "keras":
+        compute.prepare()
+        place: Any = nullcontext()
+    else:
+        import torch
+
+        place = torch.device("meta")  # where weights have shapes and no values
+    with place:
+        assert parameters(build(row, classes, SHAPES[row.family])) == count
+
+
+def test_no_published_row_is_missing() -> None:
+    counts = Counter(dict.fromkeys(FAMILIES, 0))
+    for row in networks().values():
+        counts[row.family] += len(row.parameters) * (row.kind.framework == "torch" or not row.note)
+    assert counts == {
+        "capsules": 36 + 3,  # two tables of six rows for three corpora, and the older network
+        "tim": 8 + 8 + 8,  # by depth: TIM and CkTIM; omega_0 2, hidden scale 3, CkkTIM 3
+        "waveform-cnn": 66 + 7,  # by schedule, width and depth; and the networks of the text
+        "wav2vec2": 4,
+        "spectral": 0,
+    }
+    unpublished = {n for n, row in networks().items() if row.note and row.family == "capsules"}
+    assert unpublished == {"plb-gate", "improved-routing-cbam"}
+    backbones = {row.parameters[4] for row in networks().values() if row.family == "wav2vec2"}
+    assert {316_087_684, 316_097_412} <= backbones
+
+
+@pytest.mark.parametrize("family", ["capsules", "tim"])
+def test_rows_are_different_networks(family: str) -> None:
+    """Of the 1-D CNNs, two of the text are also in the tables by depth."""
+    chosen = [row.options for row in networks().values() if row.family == family]
+    assert len(set(chosen)) == len(chosen)
+
+
+@pytest.mark.needs("torch")
+def test_the_row_without_a_count_is_built() -> None:
+    assert parameters(build(network("spectral-base"), 4, SHAPES["spectral"])) > 0
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_frameworks_stay_out_until_a_network_is_built(family: str) -> None:
+    program = (
+        "import sys, edge_ser.lab.architectures.networks, edge_ser.lab.architectures.options\n"
+        "from edge_ser.lab.architectures import networks\n"
+        f"assert [row for row in networks().values() if row.family == {family!r}]\n"
+        "assert not {'keras', 'tensorflow', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+class TestNames:
+    def test_of_an_unknown_network_the_nearest_is_told(self) -> None:
+        with pytest.raises(
+            DataError, match=r"no network 'cktim-tab66', .* did you mean cktim-tab6"
+        ):
+            network("cktim-tab66")
+
+    def test_where_none_is_near_the_list_is_pointed_to(self) -> None:
+        with pytest.raises(DataError, match=r"no network 'ast', .* see 'edge-ser train --list'"):
+            network("ast")
+
+    def test_of_an_unknown_option_the_nearest_is_told(self) -> None:
+        with pytest.raises(DataError, match="no option 'gate_bm'; did you mean gate_bn"):
+            network("plb").with_options(gate_bm="site")
+
+    def test_where_none_is_near_all_options_are_told(self) -> None:
+        with pytest.raises(DataError, match="no option 'xyz'; expected blocks, continuous, gen"):
+            network("tim-tab1").with_options(xyz=1)
+
+
+class TestOptions:
+    def test_what_is_chosen_changes_and_the_rest_stays(self) -> None:
+        changed = network("plb-sa").with_options(reverse_axis="time")
+        assert (changed.name, changed.options.without) == ("plb-sa", "sa")
+        assert changed.options.reverse_axis == "time"
+
+    def test_published_counts_hold_for_published_options_only(self) -> None:
+        row = network("cnn-vgg")
+        assert row.with_options() is row
+        assert row.with_options(dropout=0.1).parameters == {}
+
+    def test_lists_of_toml_are_taken_for_tuples(self) -> None:
+        assert network("spectral-base").with_options(channels=[8, 16]).options.channels == (8, 16)
+
+
+class TestBuild:
+    @pytest.mark.needs("tensorflow")
+    def test_a_seed_gives_the_same_weights_in_keras(self) -> None:
+        compute.prepare()
+        weights = [
+            [np.asarray(weight) for weight in build(network("routing"), 3, (196, 39), seed).weights]
+            for seed in (1, 1, 2)
+        ]
+        for first, second in zip(weights[0], weights[1], strict=True):
+            np.testing.assert_array_equal(first, second)
+        assert any((a != b).any() for a, b in zip(weights[0], weights[2], strict=True))
+
+    @pytest.mark.needs("torch")
+    @pytest.mark.parametrize(
+        ("name", "shape"), [("tim-tab1", (39, 188)), ("cnn-custom-32-8", (16_000,))]
+    )
+    def test_a_seed_gives_the_same_weights_in_torch(
+        self, name: str, shape: tuple[int, ...]
+    ) -> None:
+        states = [build(network(name), 3, shape, seed).state_dict() for seed in (1, 1, 2)]
+        assert all((states[0][key] == states[1][key]).all() for key in states[0])
+        assert any((states[0][key] != states[2][key]).any() for key in states[0])
+
+    def test_a_framework_that_is_missing_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def missing(name: str) -> Any:
+            raise ImportError("No module named 'torch'")
+
+        module = import_module("edge_ser.lab.architectures.networks")
+        monkeypatch.setattr(module, "import_module", missing)
+        with pytest.raises(DependencyError, match=r"tim-tab1 needs torch .* 'edge-ser\[torch\]'"):
+            build(network("tim-tab1"), 7, (39, 188))
