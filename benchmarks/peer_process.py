@@ -141,22 +141,21 @@ def keras_model(setup: Setup, card: ModelCard) -> Any:
     Raises:
         ModelError: the file cannot be loaded, or the card names no architecture of ours.
     """
-    import keras
-
     if setup["keras"] is not None:
         from edge_ser.lab.export import load_keras
 
         return load_keras(Path(setup["keras"]))
-    from edge_ser.lab.architectures import ARCHITECTURES, build
+    from edge_ser.lab.architectures import build, network, networks
+    from edge_ser.lab.architectures.capsules import SHAPE
 
-    name = next((name for name in ARCHITECTURES if card.name.startswith(name)), None)
-    if name is None:
+    ours = [name for name, row in networks().items() if row.kind.framework == "keras"]
+    named = [name for name in ours if f"{card.name}-".startswith(f"{name}-")]
+    if not named:
         raise ModelError(
-            f"no Keras weights of {card.name} are here, and it is none of "
-            f"{', '.join(ARCHITECTURES)}: give the network with --keras FILE"
+            f"no Keras weights of {card.name} are here, and it is none of {', '.join(ours)}: "
+            "give the network with --keras FILE"
         )
-    keras.utils.set_random_seed(SEED)
-    return build(name, len(card.labels))
+    return build(network(max(named, key=len)), len(card.labels), SHAPE, SEED)
 
 
 def prepared(setup: Setup) -> tuple[Classify, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from edge_ser.corpora import Corpus
-from edge_ser.errors import UsageError
+from edge_ser.errors import DependencyError, UsageError
 from edge_ser.lab import compute
 from edge_ser.lab.datasets import by_name, classes_of, read_dataset, selected
 from edge_ser.lab.experiment import Experiment, is_frozen
@@ -112,6 +113,7 @@ def train_job(
         for split in planned.splits:
             name = run_name(planned, split, seed)
             train(experiment, data, split, planned.folder / name, partial(progress, name))
+            _draw(planned.folder / name)
             done.append(planned.folder / name)
     return done
 
@@ -128,3 +130,12 @@ def run_name(planned: Plan, split: Split, seed: int) -> str:
     """Of a run folder: the split's name, with the seed where it is not the experiment's own."""
     own = planned.experiment.training.seed == seed
     return split.name if own else f"{split.name}-seed-{seed}"
+
+
+def _draw(folder: Path) -> None:
+    """Curves, confusion and classification report beside the records, where [plot] is installed."""
+    from edge_ser.lab.pictures.runs import write_run_report
+    from edge_ser.lab.report.records import read_record
+
+    with contextlib.suppress(DependencyError):
+        write_run_report(read_record(folder))

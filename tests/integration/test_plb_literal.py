@@ -8,14 +8,13 @@ in outputs, loss, every gradient, every moving statistic and, after two steps of
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from edge_ser.lab import compute
-from edge_ser.lab.recipe import Recipe
+from edge_ser.lab.experiment import find_experiment, from_tables
 
 DROPOUTS = ("forward_dropout", "backward_dropout", "dilated_dropout", "dropout")
 # Rounding moves a value by 1e-13; a squash epsilon of 1e-6 for 1e-7 moves a gradient by 2e-9.
@@ -105,13 +104,11 @@ def step(model: Any, loss: Any, x: Any, y: Any) -> tuple[Any, Any, dict[str, Any
 
 @pytest.mark.needs("tensorflow")
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_training_is_that_of_the_literal_network(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_training_is_that_of_the_literal_network(request: pytest.FixtureRequest) -> None:
     compute.prepare()
     from keras import config, optimizers
 
-    from edge_ser.lab.training import _resume, margin_loss
+    from edge_ser.lab.training.keras_trainer import KerasTrainer, margin_loss
 
     request.addfinalizer(partial(config.set_floatx, config.floatx()))
     request.addfinalizer(partial(config.set_dtype_policy, config.dtype_policy()))
@@ -121,7 +118,9 @@ def test_training_is_that_of_the_literal_network(
     x = 20 * rng.standard_normal((3, 196, 39, 1)) - 300 * np.eye(39)[0][:, None]
     x[1, :60] = x[1, 0, 0] * np.eye(39)[0][:, None]  # padding: frames of equal cepstra
     y = np.eye(7)[rng.integers(0, 7, 3)] * 0.9 + 0.1 / 7
-    ours, theirs = _resume(tmp_path, Recipe("plb"), 7), literal_plb()
+    name, tables, where = find_experiment("plb-emodb")
+    trainer = KerasTrainer(from_tables(tables, name, where), 7, (196, 39))
+    ours, theirs = trainer.model, literal_plb()
     for name, weight in named(theirs).items():  # no scale is 1 and no bias 0 any more
         away = named(ours)[name] + 0.1 * rng.standard_normal(weight.shape)
         for variable in (weight, named(ours)[name]):

@@ -23,7 +23,7 @@ from edge_ser.lab.protocols import ProtocolOptions, Split
 from edge_ser.lab.runs import fold_of, read_run
 
 pytestmark = [
-    pytest.mark.needs("tensorflow", "torch"),
+    pytest.mark.needs("tensorflow", "torch", "matplotlib"),
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
@@ -275,6 +275,7 @@ def test_a_job_trains_the_folds_and_seeds_that_were_asked_for(
     assert run.split.test == ["2", "3"] and run.classes == ("a", "b")
     assert run.experiment.training.seed == 7 and run.experiment.data.corpus == "tiny"
     assert run.experiment.augmentation == chosen.augmentation
+    assert {path.name for path in folders[0].iterdir()} >= {"confusion.png", "classification.txt"}
     with pytest.raises(UsageError, match="fold 4 of loso: expected 1 to 3"):
         jobs.plan(chosen, corpus, [4])
 
@@ -308,14 +309,13 @@ def test_a_frozen_backbone_sees_every_clip_once(
     planned = jobs.plan(chosen, corpus, [1])
     (folder,) = jobs.train_job(planned, threads=1)
     assert len(list((tmp_path / "runs" / "embeddings").rglob("*.npy"))) == 9
-    assert (folder / "last.pt").stat().st_size < 1_000_000
 
     classes = 3
     data = read_dataset(planned.corpus, planned.experiment.data)
     at = data.index(planned.splits[0].test)
     head = frozen.build_frozen_head(planned.experiment, classes, (frozen_width(planned),))
     saved = torch.load(folder / "last.pt", weights_only=True)
-    head.load_state_dict(saved["model"])
+    head.load_state_dict(saved["model"], strict=True)
     whole = frozen.joined(planned.experiment, head).eval()
     with torch.inference_mode():
         scores = torch.softmax(whole(torch.from_numpy(data.features[at])), 1).numpy()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from edge_ser import metrics
 from edge_ser.audio import Clip, read_clip
 from edge_ser.corpora import Corpus, Utterance
 from edge_ser.errors import DataError, DependencyError, StorageError, UsageError
@@ -311,116 +308,3 @@ def test_without_matplotlib_the_mend_is_named(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(DependencyError, match=r"pip install 'edge-ser\[plot\]'"):
         draw_confusion(made_report(), tmp_path / "confusion.png")
-
-
-# benchmarks/grouped_folds.py
-
-CLASSES = ("boredom", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
-LETTERS = "LAEFTWN"
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "grouped_folds.py"
-    spec = importlib.util.spec_from_file_location("grouped_folds", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["grouped_folds"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-MakeRun = Callable[..., Path]
-
-
-@pytest.fixture
-def make_run(tmp_path: Path) -> MakeRun:
-    """A run's folder: speakers say each emotion four times; scores are right but overconfident."""
-
-    def run(
-        name: str,
-        test: Sequence[str],
-        train: Sequence[str],
-        was: Sequence[float] = (),
-        done: bool = True,
-    ) -> Path:
-        folder = tmp_path / name
-        folder.mkdir()
-        clips = {
-            part: [f"{s}a{n:02d}{letter}a" for s in people for n in range(4) for letter in LETTERS]
-            for part, people in (("train", train), ("test", test))
-        }
-        split = {"name": name, "validation": [], "speakers": list(test), **clips}
-        (folder / "split.json").write_text(json.dumps(split))
-        (folder / "recipe.json").write_text(json.dumps({"epochs": 60}))
-        rows = [{"epoch": k, "test_wa": wa} for k, wa in enumerate(was)] or [{"epoch": 0}]
-        (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        rng = np.random.default_rng(int(test[0]))
-        scores = {}
-        for clip in clips["test"]:
-            says = LETTERS.index(clip[5]) if rng.random() < 0.6 else int(rng.integers(7))
-            row = np.full(7, 0.01)
-            row[says] = 0.94
-            scores[clip] = row.tolist()
-        if done:
-            (folder / "predictions.json").write_text(json.dumps(scores))
-        return folder
-
-    return run
-
-
-def test_folds_are_reported(
-    script: ModuleType, make_run: MakeRun, capsys: pytest.CaptureFixture[str]
-) -> None:
-    people = ["03", "08", "09"]
-    runs = [
-        make_run(f"grouped-0{k}", [p], [q for q in people if q != p])
-        for k, p in enumerate(people, 1)
-    ]
-    assert script.main([str(run) for run in runs]) == 0
-    text = capsys.readouterr().out
-    scores, labels = [], []
-    for run in runs:
-        for clip, row in json.loads((run / "predictions.json").read_text()).items():
-            scores.append(row)
-            labels.append(LETTERS.index(clip[5]))
-    predicted = np.argmax(scores, axis=1)
-    accuracy, uar = metrics.accuracy(labels, predicted), metrics.uar(labels, predicted)
-    assert f"| pooled |  |  | 84 | {100 * accuracy:.2f} % | {100 * uar:.2f} % |" in text
-    final = metrics.fit_temperature(scores, labels)
-    assert f"on all 84 out-of-fold predictions: {final:.4f}" in text
-    others = metrics.fit_temperature(scores[28:], labels[28:])
-    mended = metrics.apply_temperature(scores[:28], others)
-    before = metrics.expected_calibration_error(scores[:28], labels[:28])
-    after = metrics.expected_calibration_error(mended, labels[:28])
-    assert f"| grouped-01 | {others:.4f} | {100 * before:.2f} % | {100 * after:.2f} % |" in text
-
-
-def test_published_runs_show_their_optimism(script: ModuleType, make_run: MakeRun) -> None:
-    run = make_run("published-02", ["03"], ["03", "08"], was=(0.5, 0.8, 0.7))
-    unfinished = make_run("grouped-01", ["09"], ["08"], done=False)
-    text = script.report([run, unfinished], "emodb", CLASSES)
-    assert "| published-02 | 60 | 3 | 1 | 80.00 % | 70.00 % | 66.67 % | 87.64 % |" in text
-    assert "grouped-01: not finished (1 of 60 epochs), not counted." in text
-    assert "Calibration" not in text
-
-
-def test_one_fold_alone_has_no_calibration_error(script: ModuleType, make_run: MakeRun) -> None:
-    text = script.report([make_run("grouped-01", ["09"], ["08"])], "emodb", CLASSES)
-    assert "no other fold to measure it on" in text
-
-
-def test_runs_that_do_not_hold_together_are_refused(
-    script: ModuleType, make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert script.main([str(tmp_path)]) == 7
-    assert "expected the folder of a training run" in capsys.readouterr().err
-    with pytest.raises(DataError, match="train and test"):
-        script.report([make_run("grouped-01", ["03"], ["03", "08"])], "emodb", CLASSES)
-    run = make_run("grouped-02", ["08"], ["03"])
-    with pytest.raises(DataError, match="two folds"):
-        script.report([run, run], "emodb", CLASSES)
-    (run / "predictions.json").write_text("{}")
-    with pytest.raises(DataError, match="test clips"):
-        script.report([run], "emodb", CLASSES)

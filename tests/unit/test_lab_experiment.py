@@ -62,7 +62,10 @@ def test_an_experiment_is_written_and_read_again() -> None:
         ({"training": {"schedule": "step"}}, r"schedule is 'step', expected constant or steps"),
         ({"training": 3}, r"\[training\] is 3, expected a section"),
         ({"network": {"name": "cktim-tab9"}}, r"no network 'cktim-tab9'.*did you mean cktim-tab"),
-        ({"network": {"name": "plb", "omega": 1}}, r"network of the family capsules: 'omega' is unknown: there are body"),
+        (
+            {"network": {"name": "plb", "omega": 1}},
+            r"network of the family capsules: 'omega' is unknown: there are body",
+        ),
         ({"network": {"name": "tim-tab1", "blocks": "2"}}, r"blocks is '2', expected a whole"),
         ({"network": {}}, r"\[network\] has no name"),
         ({"protocol": {"name": "leave-one-out"}}, r"name is 'leave-one-out', expected grouped"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,15 +41,20 @@ def features(count: int = 3, frames: int = FRAMES) -> Any:
     return x
 
 
-def trained(options: TimOptions = OPTIONS, frames: int = FRAMES) -> Any:
+def trained(options: TimOptions = OPTIONS) -> Any:
     """Random weights, batch statistics as training leaves them, logits of usual size."""
+    return copy.deepcopy(settled(options))
+
+
+@functools.cache
+def settled(options: TimOptions) -> Any:
     torch.manual_seed(0)
-    module = tim.build(options, 7, (39, frames)).train()
+    module = tim.build(options, 7, (39, FRAMES)).train()
     with torch.no_grad():
-        for _ in range(30):
-            module(features(8, frames))
+        for _ in range(60):
+            module(features(8))
         module.eval()
-        module.classifier.weight *= 10 / module(features(8, frames)).abs().max()
+        module.classifier.weight *= 10 / module(features(8)).abs().max()
     return module
 
 

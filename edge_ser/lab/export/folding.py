@@ -213,15 +213,15 @@ class _LowRank(nn.Module):  # type: ignore[misc]
     def __init__(self, toeplitz: Tensor, stage: _Stage, basis: Tensor) -> None:
         super().__init__()
         streams, outputs, inputs, _ = stage.kernel.shape
-        self.rows = inputs * len(basis)
+        # For shapes that are fixed when traced.
+        self.shape = (-1, streams, inputs * len(basis), basis.shape[1])
         self.register_buffer("toeplitz", toeplitz)
-        mixing = (stage.kernel @ basis.T).reshape(streams, outputs, self.rows)
+        mixing = (stage.kernel @ basis.T).reshape(streams, outputs, inputs * len(basis))
         self.register_buffer("mixing", mixing.float())
         self.register_buffer("bias", stage.bias.float())
 
     def forward(self, x: Tensor) -> Tensor:
-        past = (x @ self.toeplitz).reshape(-1, STREAMS, self.rows, len(self.toeplitz))
-        return self.mixing @ past + self.bias
+        return self.mixing @ (x @ self.toeplitz).reshape(self.shape) + self.bias
 
 
 class _Dft(nn.Module):  # type: ignore[misc]
@@ -277,9 +277,8 @@ class _Folded(nn.Module):  # type: ignore[misc]
         first, *others = self.convolutions
         x = first(torch.stack([x, x.flip(2)], 1))
         means = []
-        for block in range(len(self.fusion)):
-            y = functional.relu(others[2 * block](x))
-            x = x * torch.sigmoid(functional.relu(others[2 * block + 1](y)))
+        for inner, outer in zip(others[::2], others[1::2], strict=True):
+            x = x * torch.sigmoid(functional.relu(outer(functional.relu(inner(x)))))
             means.append(x.mean(3).sum(1))
         return torch.stack(means, 2) @ self.fusion
 

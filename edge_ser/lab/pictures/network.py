@@ -76,7 +76,7 @@ def draw_filters(
         else:
             image = _draw_map(axes, times, step_ms, shown[number - 1], largest)
         axes.set_title(str(number), fontsize="x-small", color=FAINT, pad=2)
-        axes.set_xticks(times[[0, -1]], [f"{time:.2g}" for time in times[[0, -1]]])
+        axes.set_xticks(times[[0, -1]], [f"{time:.3g}" for time in times[[0, -1]]])
         axes.tick_params(labelsize="x-small", length=2)
     figure.supxlabel(f"milliseconds ({shown.shape[2]} taps)", fontsize="medium")
     figure.supylabel(

@@ -1,0 +1,268 @@
+"""Keras models and SavedModels: read, run, and turned into the bytes of `.tflite` and `.onnx`.
+
+Both are written as a SavedModel with a batch of 1 first, which lets converters drop shape
+arithmetic, and converted from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_ser.errors import DependencyError, ModelError, ModelNotFoundError
+from edge_ser.lab import compute
+from edge_ser.lab.export.forms import Candidate, Form, first_line
+from edge_ser.lab.export.reference import (
+    Blocks,
+    Floats,
+    Reference,
+    Shapes,
+    Source,
+    counted,
+)
+
+__all__ = ["keras_source", "load_keras", "saved_model_source", "to_onnx", "to_tflite"]
+
+OPSET = 17
+"""Of the ONNX operators: the newest that every ONNX Runtime since 1.12 knows."""
+SIGNATURE = "serving_default"
+BATCH = 32
+
+Call = Callable[[list[Any]], Any]
+"""Tensors of one batch, one an input, to the tensor of scores."""
+
+
+def load_keras(path: Path) -> Any:
+    """The model of a `.keras` file, read in Keras's safe mode: no code of the file is run.
+
+    Raises:
+        ModelNotFoundError: no such file.
+        ModelError: not a `.keras` file, damaged, or with layers that are not known here.
+        DependencyError: Keras or TensorFlow is not installed.
+    """
+    compute.prepare()
+    import keras
+
+    # The layers of our networks register themselves.
+    import edge_ser.lab.architectures.capsules  # noqa: F401
+
+    if not path.is_file():
+        raise ModelNotFoundError(f"{path}: no such file, expected a .keras model")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        # Keras raises whatever its parts raise: ValueError, KeyError, TypeError, BadZipFile.
+        raise ModelError(
+            f"{path}: Keras cannot load it ({first_line(error)}); expected a .keras file of "
+            "built-in layers or of edge_ser's; export others as a SavedModel"
+        ) from error
+
+
+def keras_source(model: Any) -> Source:
+    """A Keras model with one output: the scores.
+
+    Raises:
+        ModelError: it has more outputs, or was never called and so has no inputs yet.
+    """
+    inputs = getattr(model, "inputs", None)
+    if not inputs or len(model.outputs) != 1:
+        found = f"{len(model.outputs)} outputs" if inputs else "no inputs"
+        raise ModelError(
+            f"{model.name} has {found}, expected inputs and one output of scores: "
+            "build a functional model of it"
+        )
+
+    def call(tensors: list[Any]) -> Any:
+        return model(tensors if len(tensors) > 1 else tensors[0], training=False)
+
+    def write(folder: str, signature: list[Any]) -> None:
+        import keras
+
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        archive.add_endpoint(SIGNATURE, lambda *xs: call(list(xs)), input_signature=signature)
+        archive.write_out(folder, verbose=False)
+
+    def bind(shapes: Shapes, labels: int) -> Reference:
+        return Reference(
+            "keras", model.name, shapes, _scores(call, shapes, labels, model.name), write
+        )
+
+    return Source("keras", model.name, _free(tensor.shape for tensor in inputs), bind)
+
+
+def saved_model_source(folder: Path) -> Source:
+    """A SavedModel: its signature `serving_default`, or its only one. Loading it runs its program.
+
+    Raises:
+        ModelError: it cannot be loaded, or has no signature with one output.
+    """
+    compute.prepare()
+    import tensorflow
+
+    try:
+        loaded = tensorflow.saved_model.load(str(folder))
+        signatures = loaded.signatures
+        name = SIGNATURE if SIGNATURE in signatures else next(iter(signatures))
+        signature = signatures[name]
+    except StopIteration:
+        raise ModelError(
+            f"{folder}: the SavedModel has no signature, expected {SIGNATURE}: save it with one"
+        ) from None
+    except Exception as error:
+        raise ModelError(
+            f"{folder}: TensorFlow cannot load it ({first_line(error)}); expected a SavedModel "
+            "folder: save it again"
+        ) from error
+    specs = signature.structured_input_signature[1]
+    outputs = list(signature.structured_outputs)
+    if len(outputs) != 1:
+        raise ModelError(
+            f"{folder}: the signature {name} has {len(outputs)} outputs, expected one of scores: "
+            "save it with a signature that has"
+        )
+
+    def call(tensors: list[Any]) -> Any:
+        return signature(**dict(zip(specs, tensors, strict=True)))[outputs[0]]
+
+    def write(target: str, fixed: list[Any]) -> None:
+        module = tensorflow.Module()
+        module.inner = loaded
+        module.call = tensorflow.function(lambda *xs: call(list(xs)), input_signature=fixed)
+        concrete = module.call.get_concrete_function()
+        tensorflow.saved_model.save(module, target, signatures={SIGNATURE: concrete})
+
+    def bind(shapes: Shapes, labels: int) -> Reference:
+        scores = _scores(call, shapes, labels, folder.name, _fixed(specs.values()))
+        return Reference("saved_model", folder.name, shapes, scores, write)
+
+    inputs = _free(spec.shape for spec in specs.values())
+    return Source("saved_model", folder.name, inputs, bind)
+
+
+def to_tflite(reference: Reference, form: Form, clips: Blocks) -> list[Candidate]:
+    """By TensorFlow's converter, built-in operators only."""
+    with _converting(reference, "tflite"), _written(reference) as folder:
+        import tensorflow
+
+        converter = tensorflow.lite.TFLiteConverter.from_saved_model(folder)
+        if form != "float32":
+            converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+        if form == "float16":
+            converter.target_spec.supported_types = [tensorflow.float16]
+        if form == "int8":
+            # Inputs and outputs stay float, so that no range of theirs clips a louder recording.
+            converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.representative_dataset = lambda: _representative(reference, clips)
+        return [Candidate(converter.convert())]
+
+
+def to_onnx(reference: Reference) -> bytes:
+    """By tf2onnx; Keras's own export calls it too, but frees the batch again."""
+    with _converting(reference, "onnx"), _written(reference) as folder:
+        import tensorflow
+        import tf2onnx
+
+        signature = tensorflow.saved_model.load(folder).signatures[SIGNATURE]
+        specs = signature.structured_input_signature[1]
+        wanted = [specs[name] for name in sorted(specs, key=_position)]
+        called = tensorflow.function(
+            lambda *xs: next(
+                iter(signature(**{spec.name: x for spec, x in zip(wanted, xs, strict=True)}).values())
+            ),
+            input_signature=wanted,
+        )
+        proto, _ = tf2onnx.convert.from_function(called, input_signature=wanted, opset=OPSET)
+        payload: bytes = proto.SerializeToString()
+        return payload
+
+
+def _signature(shapes: Shapes) -> list[Any]:
+    import tensorflow
+
+    return [
+        tensorflow.TensorSpec((1, *shape), tensorflow.float32, name=f"features_{number}")
+        for number, shape in enumerate(shapes)
+    ]
+
+
+def _position(name: str) -> int:
+    return int(name.rpartition("_")[2])
+
+
+@contextlib.contextmanager
+def _written(reference: Reference) -> Iterator[str]:
+    """The model as a SavedModel with a batch of 1, in a folder for a while."""
+    with tempfile.TemporaryDirectory() as folder:
+        reference.graph(folder, _signature(reference.shapes))
+        yield folder
+
+
+def _representative(reference: Reference, clips: Blocks) -> Iterator[list[Floats]]:
+    for number in range(len(clips[0])):
+        yield [
+            block[number].reshape(1, *shape)
+            for block, shape in zip(clips, reference.shapes, strict=True)
+        ]
+
+
+@contextlib.contextmanager
+def _converting(reference: Reference, kind: str) -> Iterator[None]:
+    """Keep the converter quiet: it prints and warns of its own internals; what goes wrong is told.
+
+    Raises:
+        DependencyError: the converter is not installed.
+        ModelError: it refuses the graph.
+    """
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ImportError as error:
+        raise DependencyError(
+            f"the conversion needs another package ({error}); pip install 'edge-ser[export]'"
+        ) from error
+    except Exception as error:
+        # Converters raise classes of their own, which differ between versions.
+        raise ModelError(
+            f"{reference.name} cannot be converted to .{kind} ({first_line(error)}); "
+            "use layers that the converter knows"
+        ) from error
+
+
+def _scores(
+    call: Call, shapes: Shapes, labels: int, name: str, batch: int | None = None
+) -> Callable[[Blocks], Floats]:
+    """Scores of the framework, called eagerly: `predict` would compile a graph for one use."""
+
+    def scores(blocks: Blocks) -> Floats:
+        import tensorflow
+
+        at_once = batch or BATCH
+        found = []
+        for at in range(0, len(blocks[0]), at_once):
+            rows = [
+                tensorflow.constant(block[at : at + at_once].reshape(-1, *shape), "float32")
+                for block, shape in zip(blocks, shapes, strict=True)
+            ]
+            found.append(np.asarray(call(rows)))
+        return counted(np.concatenate(found), labels, name)
+
+    return scores
+
+
+def _fixed(specs: Any) -> int | None:
+    """The batch that a signature insists on; None where it takes any."""
+    batches = {spec.shape[0] for spec in specs} - {None}
+    return int(batches.pop()) if batches else None
+
+
+def _free(shapes: Any) -> Shapes:
+    return tuple(tuple(-1 if size is None else int(size) for size in shape[1:]) for shape in shapes)
