@@ -111,6 +111,10 @@ class Provenance:
     """Where a model comes from and what it may be used for."""
 
     state: Literal["trained", "untrained"]
+    network: str = ""
+    """Name of the architecture."""
+    parameters: int | None = None
+    """As the training framework counts them; a file may hold them in another form."""
     data: str = ""
     protocol: str = ""
     """How training and test were kept apart."""
@@ -130,7 +134,17 @@ class Provenance:
     speakers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("data", "protocol", "licence", "intended_use", "excluded_use", "commit"):
+        if self.parameters is not None:
+            within("provenance.parameters", self.parameters, 0, 10**12)
+        for name in (
+            "network",
+            "data",
+            "protocol",
+            "licence",
+            "intended_use",
+            "excluded_use",
+            "commit",
+        ):
             check_text(f"provenance.{name}", getattr(self, name), empty=True)
         require(
             all(re.fullmatch("[0-9a-f]{16}", clip) for clip in self.training_clips),

@@ -122,7 +122,8 @@ def _readable(model: ModelFile) -> Iterator[str]:
     yield from _section("Output and calibration", document["output"])
     yield from _section("Recommended segmenting", document["segmenting"])
     yield from _section("Recommended deciding", document["deciding"])
-    yield from _section("Trained on", {"data": known.data, "speakers": list(known.speakers)})
+    trained = {"network": known.network, "parameters": known.parameters, "data": known.data}
+    yield from _section("Trained on", {**trained, "speakers": list(known.speakers)})
     yield from _section("Measured", {"protocol": known.protocol, **known.metrics})
     yield from _robustness(known.robustness)
     use = {"intended": known.intended_use, "excluded": known.excluded_use}

@@ -1,0 +1,149 @@
+"""`models/README.md` from the cards: what each shipped model is, measures and may be used for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge_ser.bench.macs import macs
+from edge_ser.card import ModelCard, read_model
+from edge_ser.evaluation.report import markdown_table
+from edge_ser.lab.calibration import COVERAGES
+
+__all__ = ["catalogue", "families", "read_latency"]
+
+Latency = Mapping[str, float]
+"""File name -> milliseconds of one clip through the graph, median, on one machine."""
+
+FORMS = ("-dynamic", "-int8", "-float16")
+
+
+def catalogue(files: Sequence[Path], latency: Mapping[str, Any]) -> str:
+    """The generated part of models/README.md.
+
+    Args:
+        files: model files with their cards, of all distributions.
+        latency: `machine` in words and `ms` by file name, as `scripts/models_readme.py --measure`
+            records it; a file that it lacks shows none.
+
+    Raises:
+        ModelError: a file is damaged or does not run.
+    """
+    parts = [_overview(files, latency)]
+    for name, members in families(files).items():
+        card = read_model(members[0]).card
+        parts.append("\n\n".join(_about(name, card)))
+    return "\n\n".join(parts) + "\n"
+
+
+def families(files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Files of the same weights: name -> float32 first, then the other forms and runtimes."""
+    grouped: dict[str, list[Path]] = {}
+    for path in sorted(files, key=lambda path: (_stem(path), len(path.stem), path.suffix)):
+        grouped.setdefault(_stem(path), []).append(path)
+    return grouped
+
+
+def _stem(path: Path) -> str:
+    stem = path.stem
+    for form in FORMS:
+        stem = stem.removesuffix(form)
+    return stem
+
+
+def _overview(files: Sequence[Path], latency: Mapping[str, Any]) -> str:
+    rows = []
+    for members in families(files).values():
+        for path in members:
+            known = read_model(path).card.provenance
+            took = latency.get("ms", {}).get(path.name)
+            counted = macs(path)
+            rows.append(
+                (
+                    f"`{path.name}`",
+                    known.network,
+                    "" if known.parameters is None else f"{known.parameters:,}",
+                    f"{path.stat().st_size / 1e6:.2f}",
+                    f"{counted.total / 1e6:.1f}" + ("+" if counted.uncounted else ""),
+                    "" if took is None else f"{took:.2f}",
+                    _spread(known.metrics, "accuracy"),
+                    _spread(known.metrics, "uar"),
+                    known.licence,
+                )
+            )
+    head = ("file", "network", "parameters", "MB", "MMAC", "ms", "accuracy, %", "UAR, %", "licence")
+    machine = latency.get("machine", "no machine yet")
+    return "\n\n".join(
+        [
+            markdown_table(head, rows),
+            f"MMAC: million multiply-accumulates of one clip, of the file's own operators. ms: one "
+            f"clip through the graph, median, one thread, on {machine}. Accuracy and UAR (the mean "
+            "recall of the labels): by the protocol that each model's section names, mean ± "
+            "standard deviation over folds.",
+        ]
+    )
+
+
+def _spread(metrics: Mapping[str, object], name: str) -> str:
+    mean, deviation = metrics.get(name), metrics.get(f"{name}_std")
+    if not isinstance(mean, float):
+        return ""
+    return f"{100 * mean:.1f}" + (
+        f" ± {100 * deviation:.1f}" if isinstance(deviation, float) else ""
+    )
+
+
+def _about(name: str, card: ModelCard) -> Iterator[str]:
+    known = card.provenance
+    yield f"## {name}"
+    yield f"Labels: {', '.join(card.labels)}."
+    yield f"Trained on {known.data}."
+    yield f"Protocol: {known.protocol}"
+    yield f"Intended use: {known.intended_use}"
+    yield from _calibration(card)
+    if known.robustness:
+        clean = known.robustness[0]
+        rows = [
+            (r.condition, _percent(r.accuracy), _percent(r.uar), f"{r.uar / clean.uar:.0%}")
+            for r in known.robustness
+        ]
+        yield "Each condition alone, by models that never heard the speaker:"
+        yield markdown_table(("condition", "accuracy", "UAR", "of clean UAR"), rows)
+
+
+def _calibration(card: ModelCard) -> Iterator[str]:
+    output, metrics = card.output, card.provenance.metrics
+    if output.ece is None:
+        return
+    said = (
+        f"Calibration: temperature {output.temperature:.2f}, expected calibration error "
+        f"{output.ece:.3f}."
+    )
+    points = [
+        f"{_percent(value)} of the {share:.0%} most confident"
+        for share in COVERAGES
+        if isinstance(value := metrics.get(f"accuracy_at_coverage_{round(100 * share)}"), float)
+    ]
+    if points:
+        said += (
+            f" Right are {_percent(metrics['accuracy_pooled'])} of all clips, {', '.join(points)}."
+        )
+    if output.uncertain_below is not None:
+        said += f" Results below {output.uncertain_below:.2f} are called uncertain"
+        sides = [metrics.get(f"accuracy_{side}") for side in ("uncertain", "certain")]
+        if all(isinstance(side, float) for side in sides):
+            said += f": {_percent(sides[0])} of them are right, {_percent(sides[1])} of the others"
+        said += "."
+    yield said
+
+
+def _percent(value: object) -> str:
+    assert isinstance(value, float)
+    return f"{100 * value:.1f} %"
+
+
+def read_latency(path: Path) -> dict[str, Any]:
+    """The record of `scripts/models_readme.py --measure`; empty where there is none."""
+    return dict(json.loads(path.read_text())) if path.exists() else {}
