@@ -49,7 +49,7 @@ class Frontend:
         padded[left : left + spec.win_length] = taper
         self._window = padded.astype(self._dtype)
         filters = maths.mel_filters(
-            spec.rate,
+            spec.told_rate,
             spec.n_fft,
             spec.n_mels,
             spec.fmin,
@@ -121,6 +121,7 @@ class Frontend:
             values = self.cepstra(values)
             if self.spec.c0 == "log_energy":
                 values[:, 0] = self._logarithm(energy)
+        values = np.tile(values, (self.spec.copies, 1)) if self.spec.copies > 1 else values
         return self._normalised(values.T if self.spec.layout == "time_last" else values)
 
     def bands_of(self, samples: Array, rows: NDArray[np.intp]) -> tuple[Array, Array]:

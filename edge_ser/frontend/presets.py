@@ -9,6 +9,7 @@ from types import MappingProxyType
 from edge_ser.frontend.spec import FrontendSpec
 
 __all__ = [
+    "CKTIM_STEREO",
     "LIBROSA",
     "LIBROSA_08",
     "LOG_MEL",
@@ -70,11 +71,28 @@ TORCHAUDIO = FrontendSpec(
 )
 """`torchaudio.transforms.MFCC()` with its defaults."""
 
+CKTIM_STEREO = FrontendSpec(
+    rate=48_000,
+    win_length=1102,
+    hop_length=275,
+    window="hamming",
+    pad_mode="reflect",
+    bands_rate=22_050,
+    mel_scale="htk",
+    mel_norm="none",
+    layout="time_last",
+    copies=2,
+)
+"""torchaudio's MFCC as the CkTIM study took it of augmented EMOVO: 48 kHz samples, of which it was
+told that they have 22,050 Hz, and both channels' frames end to end; 96,000 samples give 700. A mono
+clip stands for both channels."""
+
 WAVEFORM = FrontendSpec(kind="waveform", rate=16_000, normalise="zero_mean_unit_variance")
 """Raw samples as wav2vec 2.0 takes them; `normalise="none"` gives them untouched."""
 
 PRESETS: Mapping[str, FrontendSpec] = MappingProxyType(
     {
+        "cktim-stereo": CKTIM_STEREO,
         "librosa": LIBROSA,
         "librosa-0.8": LIBROSA_08,
         "log-mel": LOG_MEL,

@@ -20,6 +20,7 @@ __all__ = ["FrontendSpec"]
 MAX_RATE = 1_000_000
 MAX_FFT = 1 << 16
 MAX_BANDS = 1 << 10
+MAX_COPIES = 8
 MAX_TABLE = 1 << 21
 MAX_VALUES = 1 << 23
 MAX_TRANSFORMED = 1 << 29
@@ -72,6 +73,9 @@ class FrontendSpec:
     """Hertz; lower edge of the first band."""
     fmax: float = 11_025.0
     """Hertz; upper edge of the last band."""
+    bands_rate: int = 0
+    """Hertz; the rate that the bands are laid out for, where the library was told another one than
+    that of its samples; 0 for `rate`."""
     mel_scale: Literal["slaney", "htk"] = "slaney"
     mel_norm: Literal["slaney", "none"] = "slaney"
     """slaney: each triangle has unit area over hertz; none: each has unit height."""
@@ -97,6 +101,9 @@ class FrontendSpec:
     c0: Literal["keep", "log_energy"] = "keep"
     """log_energy: coefficient 0 is replaced by the logarithm of the frame's total power."""
 
+    copies: int = 1
+    """How often the frames of a clip are laid end to end: networks trained on the channels of a
+    stereo recording one after the other take a mono one twice."""
     normalise: Literal["none", "zero_mean_unit_variance"] = "none"
     """Per clip, over all values: (x - mean) / sqrt(variance + 1e-7)."""
     layout: Literal["time_first", "time_last"] = "time_first"
@@ -120,6 +127,8 @@ class FrontendSpec:
             ("log_floor", 1e-36, MAX_FACTOR),
             ("lifter", 0, MAX_FFT),
             ("lifter_first", 0, MAX_FFT),
+            ("bands_rate", 0, MAX_RATE),
+            ("copies", 1, MAX_COPIES),
         ):
             value = getattr(self, name)
             _require(low <= value <= high, f"{name} is {value}, expected {low} to {high}")
@@ -127,9 +136,9 @@ class FrontendSpec:
             self.top_db is None or self.top_db > 0, f"top_db is {self.top_db}, expected above 0"
         )
         _require(
-            0 <= self.fmin <= self.fmax - 1 <= self.rate / 2 - 1 or self.kind == "waveform",
+            0 <= self.fmin <= self.fmax - 1 <= self.told_rate / 2 - 1 or self.kind == "waveform",
             f"bands from {self.fmin} to {self.fmax} Hz, expected at least 1 Hz below half of "
-            f"{self.rate} Hz",
+            f"{self.told_rate} Hz",
         )
         _require(
             (self.n_fft // 2 + 1) * self.n_mels <= MAX_TABLE,
@@ -137,8 +146,13 @@ class FrontendSpec:
             "weights",
         )
 
+    @property
+    def told_rate(self) -> int:
+        """Hertz; what the bands are laid out for."""
+        return self.bands_rate or self.rate
+
     def frames(self, samples: int) -> int:
-        """Number of frames that `samples` samples give.
+        """Number of frames that `samples` samples give, each counted once.
 
         >>> FrontendSpec().frames(100_000)
         196
@@ -161,7 +175,7 @@ class FrontendSpec:
                 together hold more than 2^29 samples.
         """
         waveform = self.kind == "waveform"
-        frames = samples if waveform else self.frames(samples)
+        frames = samples if waveform else self.copies * self.frames(samples)
         _require(
             frames * (1 if waveform else self.n_mels) <= MAX_VALUES,
             f"{samples} samples with hop_length {self.hop_length} and n_mels {self.n_mels} give "

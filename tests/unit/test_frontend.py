@@ -370,3 +370,28 @@ def test_lifter() -> None:
     assert weights[0] == 1.0
     assert weights[11] == 12.0
     assert np.array_equal(maths.lifter_weights(22, 22, 1), weights[1:])
+
+
+def test_copies_are_laid_end_to_end() -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 9000).astype(np.float32)
+    once = Frontend(PRESETS["librosa"])(samples)
+    for layout, axis in (("time_first", 0), ("time_last", 1)):
+        spec = replace(PRESETS["librosa"], copies=2, layout=layout)  # type: ignore[arg-type]
+        twice = Frontend(spec)(samples)
+        assert twice.shape == spec.shape(9000)
+        wanted = once if axis == 0 else once.T
+        np.testing.assert_array_equal(twice, np.concatenate([wanted, wanted], axis=axis))
+
+
+def test_bands_for_another_rate_are_those_of_samples_at_that_rate() -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 9000).astype(np.float32)
+    told = replace(PRESETS["librosa"], rate=48_000, bands_rate=22_050)
+    np.testing.assert_array_equal(
+        Frontend(told)(samples), Frontend(PRESETS["librosa"])(samples)
+    )
+    with pytest.raises(CardError, match="below half of 16000 Hz"):
+        replace(PRESETS["librosa"], rate=48_000, bands_rate=16_000)
+
+
+def test_the_stereo_features_of_cktim_have_700_frames() -> None:
+    assert PRESETS["cktim-stereo"].shape(96_000) == (39, 700)
