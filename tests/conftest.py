@@ -28,7 +28,7 @@ TFLITE_RUNTIME = os.environ.get(
 )
 REQUIRE_ALL = os.environ.get("EDGE_SER_REQUIRE") == "all"
 
-CORPORA = ("emodb", "emovo", "noise", "ravdess", "speech_commands")
+CORPORA = ("checkpoints", "emodb", "emovo", "noise", "ravdess", "speech_commands")
 PACKAGES = {
     "librosa": "pip install -e '.[reference]'",
     "matplotlib": "pip install -e '.[plot]'",

@@ -253,14 +253,16 @@ class _Direct(nn.Module):  # type: ignore[misc]
 
     def __init__(self, stage: _Stage) -> None:
         super().__init__()
-        self.shape = (-1, *stage.kernel.shape[:2], stage.kernel.shape[-1])
-        self.past = stage.kernel.shape[-1] - 1
+        streams, outputs, inputs, self.frames = stage.kernel.shape
+        self.joined = (-1, streams * inputs, self.frames)
+        self.parted = (-1, streams, outputs, self.frames)
         self.register_buffer("weight", stage.kernel.flip(-1).flatten(0, 1).float())
         self.register_buffer("bias", stage.bias.flatten().float())
 
     def forward(self, x: Tensor) -> Tensor:
-        padded = functional.pad(x.flatten(1, 2), (self.past, 0))
-        return functional.conv1d(padded, self.weight, self.bias, groups=STREAMS).view(self.shape)
+        padded = functional.pad(x.reshape(self.joined), (self.frames - 1, 0))
+        y = functional.conv1d(padded, self.weight, self.bias, groups=STREAMS)
+        return y.reshape(self.parted)
 
 
 class _Folded(nn.Module):  # type: ignore[misc]
