@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edge_ser import load_model
 from edge_ser.listening import Block, Clock, Listener, Source, StreamClock
-from edge_ser.listening.memory import return_freed_memory
 from edge_ser.listening.pcm import PcmSource
+from edge_ser.memory import return_freed_memory
 from edge_ser.sinks import JsonLines, SinkRunner
 
 if TYPE_CHECKING:

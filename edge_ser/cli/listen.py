@@ -145,7 +145,7 @@ def _listen(
 
     path: of the configuration file.
     """
-    from edge_ser.listening.memory import return_freed_memory
+    from edge_ser.memory import return_freed_memory
 
     live = config.report.format == "table" and shows_pictures()
     _set_up_log(config, live)

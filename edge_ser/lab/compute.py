@@ -6,6 +6,7 @@ import os
 import sys
 
 from edge_ser.errors import DependencyError, UsageError
+from edge_ser.memory import keep_freed_memory
 
 __all__ = ["THREADS", "keras_device", "prepare", "prepare_torch", "settings", "torch_device"]
 
@@ -47,6 +48,7 @@ def prepare(threads: int = THREADS) -> None:
             "edge_ser.lab.compute.prepare() before any other import, in a process of its own"
         )
     os.environ.update(wanted)
+    keep_freed_memory()
     # What TensorFlow tells on importing is no matter of the user's; errors stay.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -74,6 +76,7 @@ def prepare_torch(threads: int = THREADS) -> None:
             f"this network needs torch ({error}); pip install 'edge-ser[torch]'"
         ) from error
     torch.set_num_threads(threads)
+    keep_freed_memory()
 
 
 def torch_device() -> str:

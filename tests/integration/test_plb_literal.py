@@ -118,8 +118,8 @@ def test_training_is_that_of_the_literal_network(request: pytest.FixtureRequest)
     x = 20 * rng.standard_normal((3, 196, 39, 1)) - 300 * np.eye(39)[0][:, None]
     x[1, :60] = x[1, 0, 0] * np.eye(39)[0][:, None]  # padding: frames of equal cepstra
     y = np.eye(7)[rng.integers(0, 7, 3)] * 0.9 + 0.1 / 7
-    name, tables, where = find_experiment("plb-emodb")
-    trainer = KerasTrainer(from_tables(tables, name, where), 7, (196, 39))
+    title, tables, where = find_experiment("plb-emodb")
+    trainer = KerasTrainer(from_tables(tables, title, where), 7, (196, 39))
     ours, theirs = trainer.model, literal_plb()
     for name, weight in named(theirs).items():  # no scale is 1 and no bias 0 any more
         away = named(ours)[name] + 0.1 * rng.standard_normal(weight.shape)

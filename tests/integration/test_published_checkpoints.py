@@ -19,7 +19,7 @@ from edge_ser.audio import fit, read_clip, resample
 from edge_ser.corpora import read_emovo
 from edge_ser.frontend import PRESETS, Frontend
 
-pytestmark = pytest.mark.needs("emovo", "torch")
+pytestmark = pytest.mark.needs("checkpoints", "emovo", "torch")
 
 quiet_export = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore:Constant folding - Only steps=1"
@@ -52,7 +52,7 @@ def published(request: Any, corpus: Callable[[str], Path]) -> tuple[Any, int]:
 
     name, right = RIGHT[request.param]
     module = build(network(name), 7, (39, 188)).eval()
-    load_state(module, corpus("emovo").parent / "checkpoints" / request.param / "model.pt")
+    load_state(module, corpus("checkpoints") / request.param / "model.pt")
     return module, right
 
 

@@ -111,12 +111,16 @@ class TestNames:
             network("ast")
 
     def test_of_an_unknown_option_the_nearest_is_told(self) -> None:
-        with pytest.raises(DataError, match="no option 'gate_bm'; did you mean gate_bn"):
+        with pytest.raises(DataError, match="capsules: 'gate_bm' is unknown: did you mean gate_bn"):
             network("plb").with_options(gate_bm="site")
 
     def test_where_none_is_near_all_options_are_told(self) -> None:
-        with pytest.raises(DataError, match="no option 'xyz'; expected blocks, continuous, gen"):
+        with pytest.raises(DataError, match="tim: 'xyz' is unknown: there are blocks, continuous"):
             network("tim-tab1").with_options(xyz=1)
+
+    def test_of_an_option_that_cannot_be_the_choice_is_told(self) -> None:
+        with pytest.raises(DataError, match=r"gate_bn is 'sites', expected .*published.*site"):
+            network("plb").with_options(gate_bn="sites")
 
 
 class TestOptions:

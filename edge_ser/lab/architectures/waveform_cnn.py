@@ -168,11 +168,11 @@ class WaveformCnn(nn.Module):  # type: ignore[misc]
         self.row = blocks(options)
         self.samples = samples
         """Of one clip."""
-        before = [1, *(block.channels for block in self.row[:-1])]
+        inputs = [1, *(block.channels for block in self.row[:-1])]
         normalised = options.normalise != "none"
         self.blocks = nn.ModuleList(
             _layers(channels, block, normalised)
-            for channels, block in zip(before, self.row, strict=True)
+            for channels, block in zip(inputs, self.row, strict=True)
         )
         size = self.row[-1].channels * lengths(self.row, samples)[-1]
         self.norm = (

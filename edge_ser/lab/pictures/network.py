@@ -63,7 +63,7 @@ def draw_filters(
     rows = math.ceil(len(shown) / COLUMNS)
     tall = 0.85 if convolution == 1 else 1.0
     figure = new_figure(9.5, 1.1 + tall * rows)
-    panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
+    panels = figure.subplots(rows, COLUMNS, squeeze=False)  # shared axes take seconds
     step_ms = 1000 * module.places(convolution - 1).step / rate
     times = (np.arange(shown.shape[2]) - shown.shape[2] // 2) * step_ms
     largest = float(np.abs(shown).max()) or 1.0
@@ -77,7 +77,8 @@ def draw_filters(
             image = _draw_map(axes, times, step_ms, shown[number - 1], largest)
         axes.set_title(str(number), fontsize="x-small", color=FAINT, pad=2)
         axes.set_xticks(times[[0, -1]], [f"{time:.3g}" for time in times[[0, -1]]])
-        axes.tick_params(labelsize="x-small", length=2)
+        left, bottom = number % COLUMNS == 1, number > len(shown) - COLUMNS
+        axes.tick_params(labelsize="x-small", length=2, labelleft=left, labelbottom=bottom)
     figure.supxlabel(f"milliseconds ({shown.shape[2]} taps)", fontsize="medium")
     figure.supylabel(
         "weight" if convolution == 1 else f"channel of convolution {convolution - 1}",
