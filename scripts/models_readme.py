@@ -1,8 +1,8 @@
 """Write the generated part of models/README.md from the cards of all model files.
 
-    python scripts/models_readme.py              # from the cards
-    python scripts/models_readme.py --measure    # first measure each file's latency here
-    python scripts/models_readme.py --check      # exit status 1 where it is not as the cards say
+python scripts/models_readme.py              # from the cards
+python scripts/models_readme.py --measure    # first measure each file's latency here
+python scripts/models_readme.py --check      # exit status 1 where it is not as the cards say
 """
 
 from __future__ import annotations

@@ -95,8 +95,9 @@ def _device(plan: Plan, threads: int) -> str:
     from edge_ser.lab.jobs import prepare
 
     with quiet_runtime(show=debugging()):
-        prepare(plan.experiment, threads)
-        if plan.experiment.network.kind.framework == "keras":
+        framework = plan.experiment.network.kind.framework
+        prepare(framework, threads)
+        if framework == "keras":
             return compute.keras_device()
         return compute.torch_device()
 

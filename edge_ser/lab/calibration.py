@@ -16,7 +16,15 @@ from edge_ser import metrics
 from edge_ser.errors import DataError
 from edge_ser.evaluation import spread
 
-__all__ = ["COVERAGES", "UNCERTAIN_SHARE", "Calibration", "Fold", "calibrate", "measure"]
+__all__ = [
+    "COVERAGES",
+    "UNCERTAIN_SHARE",
+    "Calibration",
+    "Fold",
+    "calibrate",
+    "calibrate_held_out",
+    "measure",
+]
 
 UNCERTAIN_SHARE = 0.2
 """Share of out-of-fold clips, the least confident ones, that `uncertain_below` is put above."""
@@ -70,6 +78,20 @@ def calibrate(folds: Sequence[Fold]) -> Calibration:
     return Calibration(
         temperature=round(metrics.fit_temperature(scores, labels), 4),
         ece=round(metrics.expected_calibration_error(scaled, labels), 4),
+        uncertain_below=round(float(np.quantile(scaled.max(axis=1), UNCERTAIN_SHARE)), 4),
+    )
+
+
+def calibrate_held_out(validation: Fold, test: Fold) -> Calibration:
+    """Temperature by the validation clips, its error and the threshold by the test clips.
+
+    For a split with clips apart for both; none of either was trained on.
+    """
+    temperature = metrics.fit_temperature(validation.scores, validation.labels)
+    scaled = metrics.apply_temperature(test.scores, temperature)
+    return Calibration(
+        temperature=round(temperature, 4),
+        ece=round(metrics.expected_calibration_error(scaled, test.labels), 4),
         uncertain_below=round(float(np.quantile(scaled.max(axis=1), UNCERTAIN_SHARE)), 4),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,8 +13,10 @@ from edge_ser.lab.architectures.wav2vec2 import build_backbone, build_head, with
 from edge_ser.lab.datasets import Dataset
 from edge_ser.lab.embedding import cached_embeddings
 from edge_ser.lab.experiment import Experiment
+from edge_ser.lab.export.reference import Reference, Shapes, Source
+from edge_ser.lab.export.torch_files import load_weights, module_source
 
-__all__ = ["build_frozen_head", "embedded", "joined"]
+__all__ = ["build_frozen_head", "embedded", "frozen_source"]
 
 
 def embedded(
@@ -36,12 +39,19 @@ def build_frozen_head(experiment: Experiment, classes: int, shape: tuple[int, ..
     return build_head(experiment.network.options, shape[0], classes)
 
 
-def joined(experiment: Experiment, head: Any) -> Any:
-    """The whole network of samples, for export."""
-    return with_head(_backbone(experiment), head)
-
-
 def _backbone(experiment: Experiment) -> Any:
     # Random weights, where there is no folder, are those of the experiment's seed.
     torch.manual_seed(experiment.training.seed)
     return build_backbone(experiment.network.options, (experiment.data.clip_samples,))
+
+
+def frozen_source(experiment: Experiment, weights: Path) -> Source:
+    """Backbone and trained head as one network of samples, for export."""
+
+    def bind(shapes: Shapes, labels: int) -> Reference:
+        backbone = _backbone(experiment)
+        head = build_head(experiment.network.options, backbone.hidden, labels)
+        load_weights(head, weights, experiment.network)
+        return module_source(with_head(backbone, head).eval()).bind(shapes, labels)
+
+    return Source("torch", experiment.network.name, None, bind, experiment.network.kind.output)

@@ -12,12 +12,13 @@ from pathlib import Path
 from edge_ser.corpora import Corpus
 from edge_ser.errors import DependencyError, UsageError
 from edge_ser.lab import compute
+from edge_ser.lab.architectures.networks import Framework
 from edge_ser.lab.datasets import by_name, classes_of, read_dataset, selected
 from edge_ser.lab.experiment import Experiment, is_frozen
 from edge_ser.lab.features import runs_folder
 from edge_ser.lab.protocols import Split, splits_of
 
-__all__ = ["Plan", "plan", "train_job"]
+__all__ = ["Plan", "plan", "prepare", "train_job"]
 
 EpochDone = Callable[[str, Mapping[str, float]], None]
 """Told the run's name and its row of metrics.jsonl after every epoch."""
@@ -98,7 +99,7 @@ def train_job(
         StorageError: a checkpoint cannot be written.
         DependencyError: the network's framework is not installed.
     """
-    prepare(planned.experiment, threads)
+    prepare(planned.experiment.network.kind.framework, threads)
     from edge_ser.lab.training import train
 
     data = read_dataset(planned.corpus, planned.experiment.data, reading)
@@ -118,9 +119,9 @@ def train_job(
     return done
 
 
-def prepare(experiment: Experiment, threads: int) -> None:
-    """Set the network's framework up; to be called before anything imports it."""
-    if experiment.network.kind.framework == "keras":
+def prepare(framework: Framework, threads: int = compute.THREADS) -> None:
+    """Set a framework up; to be called before anything imports it."""
+    if framework == "keras":
         compute.prepare(threads)
     else:
         compute.prepare_torch(threads)

@@ -1,34 +1,35 @@
-"""From run folders to model files with complete cards: what `edge-ser export` calls."""
+"""From run folders to model files with complete cards: what `edge-ser export` does with a run."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser import signals
+from edge_ser import metrics, signals
 from edge_ser.audio import fit
 from edge_ser.card import ConditionFigures, ModelFile, Provenance
 from edge_ser.corpora import Corpus
 from edge_ser.errors import DataError
 from edge_ser.frontend import Frontend
-from edge_ser.lab import cards, compute
-from edge_ser.lab.architectures.networks import build, network
-from edge_ser.lab.calibration import calibrate
-from edge_ser.lab.datasets import read_dataset
-from edge_ser.lab.experiment import DATA, DataOptions
-from edge_ser.lab.export import Form, export_keras, load_keras
-from edge_ser.lab.provenance import provenance_of, read_robustness
-from edge_ser.lab.runs import RECORDS, Run, fold_of, read_run
+from edge_ser.lab import cards
+from edge_ser.lab.architectures.networks import Network, build, network
+from edge_ser.lab.calibration import Calibration, Fold, calibrate, calibrate_held_out
+from edge_ser.lab.datasets import Dataset, read_dataset
+from edge_ser.lab.experiment import DATA, DataOptions, is_frozen
+from edge_ser.lab.export import Form, Source, export_model
+from edge_ser.lab.jobs import prepare
+from edge_ser.lab.provenance import provenance_of
+from edge_ser.lab.runs import Run, fold_of, read_run
 
-__all__ = ["export_run", "export_shipped", "export_untrained", "synthetic_features"]
+__all__ = ["export_run", "export_untrained", "finished", "synthetic_features"]
 
 CHECK_CLIPS = 200
 """Real clips on which every exported file is compared with the network."""
+Stages = Callable[[str, int, int], None]
 
 
 def export_run(
@@ -40,41 +41,54 @@ def export_run(
     name: str | None = None,
     allow_unfinished: bool = False,
     robustness: Sequence[ConditionFigures] = (),
+    force: bool = False,
+    told: Stages = lambda stage, done, of: None,
 ) -> ModelFile:
-    """Export a run's last weights with a complete card.
+    """Export the weights that a run keeps, with a complete card.
 
     Args:
         run_folder: of `train_job`.
         corpus: the one it was trained on.
         path: `.tflite` or `.onnx` file to write.
         form: of the weights.
-        folds: run folders of the same recipe by grouped speakers, finished: calibration and
+        folds: run folders of the same experiment on other speakers, finished: calibration and
             figures of the card come from their out-of-fold predictions. With fewer than two the
-            card has the run's own test figures and no calibration.
-        name: in the card; None for ARCHITECTURE-CORPUS.
+            card has the run's own test figures, and is calibrated on its validation clips, if it
+            has both.
+        name: in the card; None for NETWORK-CORPUS.
         allow_unfinished: take the weights as they are before the last epoch.
         robustness: measured with the fold models, for the card.
+        force: keep a quantised file that is slower than float32 or not half as large.
+        told: of progress.
 
     Raises:
         DataError: a folder holds no run, an unfinished one, or one of another corpus.
-        ModelError: the file is not what Keras computes; none is written.
+        ModelError: the file is not what the network computes; none is written.
     """
-    run = _finished(read_run(run_folder), allow_unfinished)
-    compute.prepare()
-    data = read_dataset(corpus, run.experiment.data)
+    run = finished(read_run(run_folder), allow_unfinished)
+    experiment = run.experiment
+    prepare(experiment.network.kind.framework)
+    data = read_dataset(corpus, experiment.data)
     others = [fold_of(read_run(fold)) for fold in folds if fold != run_folder]
     source = cards.SOURCES.get(corpus.name)
+    trained = source_of_run(run)
     card = cards.card_for(
-        name or f"{run.experiment.network.name}-{corpus.name}",
+        name or f"{experiment.network.name}-{corpus.name}",
         data.classes,
-        provenance_of(run, data, folds, source, robustness),
-        run.experiment.data,
-        run.experiment.network.kind,
+        dataclasses.replace(
+            provenance_of(run, data, folds, source, robustness),
+            network=experiment.network.name,
+            parameters=counted(experiment.network, len(data.classes), data.features.shape[1:]),
+        ),
+        experiment.data,
+        experiment.network.kind,
         source.bandwidth_hz if source else None,
-        calibrate(others) if len(others) > 1 else None,
+        calibrate(others) if len(others) > 1 else _held_out(run, trained, data),
     )
     spread = np.linspace(0, len(data.names) - 1, min(CHECK_CLIPS, len(data.names)), dtype=int)
-    return export_keras(load_keras(run.weights), card, path, form, [data.features[spread]])
+    return export_model(
+        trained, card, path, form, [data.features[spread]], force=force, told=told
+    ).model
 
 
 def export_untrained(
@@ -87,10 +101,9 @@ def export_untrained(
     """
     chosen = network(name)
     data = DATA[chosen.family]
-    compute.prepare()
-    model = build(chosen, classes, data.spec().shape(data.clip_samples), seed)
     provenance = Provenance(
         state="untrained",
+        network=name,
         data=f"none: random weights of seed {seed}",
         licence="CC0-1.0",
         intended_use=cards.UNTRAINED_USE,
@@ -100,68 +113,42 @@ def export_untrained(
     )
     labels = [f"class_{index}" for index in range(classes)]
     card = cards.card_for(f"{name}-untrained", labels, provenance, data, chosen.kind)
-    return export_keras(model, card, path, form, [synthetic_features(data)])
+    clips = [synthetic_features(data)]
+    return export_model(_random_source(chosen, classes, data, seed), card, path, form, clips).model
 
 
-def export_shipped(
-    runs: Path, corpus: Corpus, models: Path, allow_unfinished: bool = False
-) -> list[Path]:
-    """All files of a trained network that are committed, from the run folders of one training.
+def source_of_run(run: Run) -> Source:
+    """The network of a run with the weights that it keeps."""
+    experiment = run.experiment
+    if experiment.network.kind.framework == "keras":
+        from edge_ser.lab.export.tensorflow_files import keras_source, load_keras
 
-    `models` gets NAME.tflite, NAME-dynamic.tflite and NAME.onnx from the run `whole`; its folder
-    folds/NAME gets the model of each grouped fold, whole.keras without the optimizer, and runs/
-    with the records on which all figures rest. The robustness table in the cards is that of
-    folds/NAME/robustness.json, which `edge-ser evaluate --folds folds/NAME --perturb` writes.
+        return keras_source(load_keras(run.weights))
+    from edge_ser.lab.export.torch_files import network_source
 
-    Args:
-        runs: folder with the run folders whole and grouped-01, ... (and published-01, ...).
-        corpus: the one they were trained on.
-        models: folder to write to.
-        allow_unfinished: for a rehearsal while the training goes on.
+    if is_frozen(experiment):
+        from edge_ser.lab.frozen import frozen_source
+
+        return frozen_source(experiment, run.weights)
+    return network_source(experiment.network, run.weights)
+
+
+def counted(chosen: Network, classes: int, shape: tuple[int, ...]) -> int | None:
+    """Parameters as the framework counts them: the published row's, or of a fresh network."""
+    if classes in chosen.parameters:
+        return chosen.parameters[classes]
+    built = build(chosen, classes, shape)
+    if chosen.kind.framework == "keras":
+        return int(built.count_params())
+    return int(sum(weight.numel() for weight in built.parameters() if weight.requires_grad))
+
+
+def finished(run: Run, allow_unfinished: bool = False) -> Run:
+    """The run, if all its epochs are done.
 
     Raises:
-        DataError: a run is missing or, without `allow_unfinished`, not finished.
-        ModelError: a file is not what Keras computes.
+        DataError: they are not, and that is not allowed.
     """
-    whole = _finished(read_run(runs / "whole"), allow_unfinished)
-    name = f"{whole.experiment.network.name}-{corpus.name}"
-    found = [read_run(folder) for folder in sorted(runs.glob("grouped-*"))]
-    grouped = [_finished(run, allow_unfinished) for run in found]
-    folds = [run.folder for run in grouped if run.predictions is not None]
-    home = models / "folds" / name
-    home.mkdir(parents=True, exist_ok=True)
-    robustness = read_robustness(home / "robustness.json")
-    forms: list[tuple[str, Form]] = [
-        (f"{name}.tflite", "float32"),
-        (f"{name}-dynamic.tflite", "dynamic"),
-        (f"{name}.onnx", "float32"),
-    ]
-    written = [
-        export_run(
-            whole.folder, corpus, models / file, form, folds, name, allow_unfinished, robustness
-        ).path
-        for file, form in forms
-    ]
-    written += [
-        export_run(
-            run.folder,
-            corpus,
-            home / f"{run.split.name}.tflite",
-            "float32",
-            folds,
-            f"{name}-{run.split.name}",
-            allow_unfinished,
-        ).path
-        for run in grouped
-    ]
-    written.append(_without_optimizer(whole, home / "whole.keras"))
-    ended = [run for run in map(read_run, sorted(runs.glob("published-*"))) if run.finished]
-    for run in (whole, *grouped, *ended):
-        written += _copied_records(run.folder, home / "runs" / run.split.name)
-    return written
-
-
-def _finished(run: Run, allow_unfinished: bool) -> Run:
     if not run.finished and not allow_unfinished:
         raise DataError(
             f"{run.folder}: {len(run.rows)} of {run.experiment.training.epochs} epochs are done, "
@@ -184,14 +171,24 @@ def synthetic_features(data: DataOptions) -> NDArray[np.float32]:
     return np.stack([frontend(clip) for clip in clips])
 
 
-def _without_optimizer(run: Run, path: Path) -> Path:
-    part = path.with_name(f"{path.stem}.part.keras")
-    load_keras(run.weights).save(part)
-    os.replace(part, path)
-    return path
+def _held_out(run: Run, trained: Source, data: Dataset) -> Calibration | None:
+    """Fitted on the validation clips, its error measured on the test clips; None without both."""
+    if run.predictions is None or not run.split.validation:
+        return None
+    at = data.index(run.split.validation)
+    reference = trained.bind((data.features.shape[1:],), len(data.classes))
+    scores = reference.scores([data.features[at]]).astype(np.float64)
+    if run.experiment.network.kind.output == "logits":
+        scores = metrics.softmax(scores)
+    return calibrate_held_out(Fold(scores, data.labels[at]), fold_of(run))
 
 
-def _copied_records(run: Path, to: Path) -> list[Path]:
-    to.mkdir(parents=True, exist_ok=True)
-    there = [run / name for name in RECORDS if (run / name).exists()]
-    return [Path(shutil.copyfile(record, to / record.name)) for record in there]
+def _random_source(chosen: Network, classes: int, data: DataOptions, seed: int) -> Source:
+    prepare(chosen.kind.framework)
+    if chosen.kind.framework == "torch":
+        from edge_ser.lab.export.torch_files import network_source
+
+        return network_source(chosen, seed=seed)
+    from edge_ser.lab.export.tensorflow_files import keras_source
+
+    return keras_source(build(chosen, classes, data.spec().shape(data.clip_samples), seed))

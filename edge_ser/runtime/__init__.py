@@ -52,9 +52,9 @@ class Interpreter(Protocol):
         """Outputs by name, float32 and the caller's own.
 
         Args:
-            features: float32, one array an input. The batch axis of 1 in front and the channel
-                axis of 1 at the end may be there or not. Quantised inputs and outputs are
-                converted here, so that nobody else meets an int8.
+            features: float32, one array an input. The batch axis of 1 in front and a channel
+                axis of 1, behind that or at the end, may be there or not. Quantised inputs and
+                outputs are converted here, so that nobody else meets an int8.
 
         Raises:
             ModelError: another number of arrays or another shape than the graph takes, or the

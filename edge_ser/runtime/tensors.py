@@ -33,7 +33,8 @@ def arranged(
 ) -> list[NDArray[np.float32]]:
     """The features as float32, each in the shape of its input.
 
-    A leading axis of 1 (batch) and a trailing one (channel) are added or dropped as needed.
+    A leading axis of 1 (batch) and a trailing one (channel) are added or dropped as needed; a
+    channel axis of 1 behind the batch is added.
 
     Raises:
         ModelError: another number of arrays, or a shape that differs in more than that.
@@ -97,8 +98,8 @@ def one_line(error: BaseException) -> str:
 
 
 def _shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The shape, and what it becomes by a leading or trailing 1 more or less."""
-    fronts = [shape, (1, *shape), *([shape[1:]] if shape[:1] == (1,) else [])]
+    """The shape, and what it becomes by a leading or trailing 1 more or less, or two leading."""
+    fronts = [shape, (1, *shape), *([shape[1:]] if shape[:1] == (1,) else []), (1, 1, *shape)]
     return [
         variant
         for front in fronts

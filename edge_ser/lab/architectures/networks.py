@@ -22,7 +22,7 @@ from edge_ser.lab.architectures.options import (
     WaveformCnnOptions,
 )
 
-__all__ = ["FAMILIES", "Family", "Network", "build", "network", "networks"]
+__all__ = ["FAMILIES", "Family", "Framework", "Network", "build", "network", "networks"]
 
 Framework = Literal["keras", "torch"]
 

@@ -1,151 +1,273 @@
-"""`export_keras`: write a model file, read it again, compare it with Keras, and then keep it."""
+"""`export_model`: write a model file, read it again, compare it with the model, then keep it."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_ser.card import ModelCard, ModelFile, read_model, write_model
-from edge_ser.errors import DataError, ModelError, StorageError, UsageError
-from edge_ser.lab.export.convert import Form, convert, fixed_batch
-from edge_ser.lab.export.goldens import golden_blocks, make_goldens
+from edge_ser.container import MAX_FILE_BYTES
+from edge_ser.errors import DataError, ModelError, ProviderError, StorageError, UsageError
+from edge_ser.lab.export.compare import (
+    Comparison,
+    compare,
+    refuse_another_model,
+    refuse_poor_form,
+    time_both,
+)
+from edge_ser.lab.export.convert import convert, refuse_other_kind
+from edge_ser.lab.export.forms import FORMS, Candidate, Form, kind_of_name
+from edge_ser.lab.export.goldens import GOLDEN_TOLERANCES, golden_blocks, make_goldens
+from edge_ser.lab.export.reference import Blocks, Floats, Reference, Source
 from edge_ser.runtime import Interpreter, open_model
 
-__all__ = ["export_keras"]
+__all__ = ["Exported", "Stages", "export_model"]
 
-Blocks = Sequence[NDArray[np.float32]]
+Stages = Callable[[str, int, int], None]
+"""Told what is being done, how many of it are done, and of how many."""
 
-FLOAT32_TOLERANCE = 1e-4
-"""Largest difference from Keras of any score of a float32 file."""
-LABELS_CHANGED = 0.01
-"""Largest share of clips whose label a smaller form may change."""
-GOLDEN_TOLERANCES: Mapping[Form, float] = {"float32": 1e-3, "float16": 5e-3, "dynamic": 2e-2}
-"""Of golden scores on another machine, beyond this file's own distance from Keras: kernels of
-quantised graphs round differently from one CPU to the next."""
+FRAMEWORKS = {
+    "keras": "Keras",
+    "saved_model": "TensorFlow",
+    "torch": "Torch",
+    "onnx": "the original",
+    "tflite": "the original",
+}
+
+ADVICE: Mapping[Form, str] = {
+    "float32": "the converter changed the graph; try another version of it",
+    "float16": "export float32",
+    "dynamic": "export float32 or float16",
+    "int8": "dynamic is the quantised form of networks with capsules or attention",
+}
 
 
-def export_keras(
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written and compared."""
+
+    model: ModelFile
+    comparison: Comparison
+    framework: str
+    """What it was compared with."""
+    note: str = ""
+    """How it was converted, where there was a choice."""
+
+
+def export_model(
     model: Any,
     card: ModelCard,
     path: str | Path,
     form: Form = "float32",
     clips: Blocks = (),
-) -> ModelFile:
-    """Convert a Keras model and write it with its card, proved equal to Keras on real clips.
+    force: bool = False,
+    told: Stages = lambda stage, done, of: None,
+) -> Exported:
+    """Convert a model and write it with its card, proved to compute the same on clips.
 
     Args:
-        model: Keras model of fixed input shape; its only output has one score a label.
-        card: everything but the name of the output, the goldens and the hashes, which are set here.
+        model: a `keras.Model` with one output, a `torch.nn.Module` that takes (N, *features) and
+            returns (N, labels), or a `Source`. A module's `embed(x)` becomes a second output.
+        card: everything but names of outputs, dtype, goldens and hashes, which are set here.
         path: `.tflite` or `.onnx` file; replaced in one step, or left as it was.
-        form: of the weights; `.onnx` is float32.
+        form: of the weights.
         clips: features of real clips, one array of shape (n, *block shape) a frontend block.
+        force: keep a quantised file that is slower than float32 or not half as large.
+        told: of progress.
 
     Raises:
-        ModelError: the graph cannot be converted, or the file's scores are not Keras's: float32
-            beyond 1e-4 of any score, other forms more than 1 % of labels.
-        UsageError: a name that ends otherwise, or a form that its kind does not have.
+        ModelError: the graph cannot be converted or run, or the file is not the model: float32
+            beyond 1e-4 of a probability, other forms more than 1 % of labels. Or, without `force`,
+            a quantised form is not worth having here.
+        UsageError: a name that ends otherwise, or no such form.
         DataError: clips of another shape than the model takes, or none.
+        DependencyError: a converter is not installed.
         StorageError: the file cannot be written.
     """
     path = Path(path)
-    kind = _kind(path)
-    _check_clips(model, card, clips)
-    static = fixed_batch(model)
-    payload = convert(static, kind, form)
-    opened = open_model(payload)
-    if len(opened.outputs) != 1:
-        raise ModelError(f"{model.name} has {len(opened.outputs)} outputs, expected one of scores")
-    name = opened.outputs[0].name
-    signal = golden_blocks(card.frontend, card.input.clip_samples)
-    golden = _keras_scores(static, [block[None] for block in signal])[0]
-    distance = float(np.abs(opened.run(signal)[name].reshape(-1) - golden).max())
-    card = dataclasses.replace(
-        card,
-        output=dataclasses.replace(card.output, scores=name),
-        goldens=make_goldens(
-            card.frontend,
-            card.input.clip_samples,
-            golden,
-            round(GOLDEN_TOLERANCES[form] + distance, 6),
-        ),
-    )
-    part = path.with_name(f".{path.name}.part")
+    kind = kind_of_name(path)
+    if form not in FORMS:
+        raise UsageError(f"no form {form!r}, expected one of {', '.join(FORMS)}")
+    reference = source_of(model).bound(card)
+    refuse_other_kind(reference, kind)
+    _check_clips(card, clips)
+    told(f"running {FRAMEWORKS[reference.framework]}", 0, 1)
+    wanted = reference.scores(clips)
+    told("converting", 0, 1)
+    plain, made = convert(reference, kind, form, clips)
+    written: list[tuple[Exported, Path]] = []
+    refused: list[ModelError] = []
     try:
-        write_model(part, payload, card)
-        # The batch of the original: this also compares the two Keras models.
-        _compare(
-            open_model(read_model(part).payload), name, clips, _keras_scores(model, clips), form
-        )
+        for number, candidate in enumerate(made):
+            part = path.with_name(f".{path.name}.{number}.part")
+            try:
+                done = _written(part, candidate, plain, reference, card, form, clips, wanted, told)
+                if not force:
+                    refuse_poor_form(done.comparison, form)
+                written.append((done, part))
+            except (ModelError, ProviderError) as error:
+                part.unlink(missing_ok=True)
+                if not isinstance(error, ModelError):
+                    raise
+                refused.append(error)
+        if not written:
+            raise refused[-1]
+        best, part = min(written, key=lambda pair: _cost(pair[0]))
         _replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
-    return read_model(path)
+        for _, part in written:
+            part.unlink(missing_ok=True)
+    return dataclasses.replace(best, model=read_model(path))
 
 
-def _kind(path: Path) -> Literal["tflite", "onnx"]:
-    if path.suffix == ".tflite":
-        return "tflite"
-    if path.suffix == ".onnx":
-        return "onnx"
-    raise UsageError(f"{path}: expected a name that ends in .tflite or .onnx")
+def source_of(model: Any) -> Source:
+    """The source that a model object is.
+
+    Raises:
+        UsageError: it is neither a Keras model nor a Torch module.
+    """
+    if isinstance(model, Source):
+        return model
+    # By name: neither framework is imported for the other's sake.
+    kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(model).__mro__}
+    if "keras.Model" in kinds:
+        from edge_ser.lab.export.tensorflow_files import keras_source
+
+        return keras_source(model)
+    if "torch.Module" in kinds:
+        from edge_ser.lab.export.torch_files import module_source
+
+        return module_source(model)
+    raise UsageError(
+        f"a {type(model).__name__} was given, expected a keras.Model or a torch.nn.Module; other "
+        "models are exported from their files"
+    )
 
 
-def _check_clips(model: Any, card: ModelCard, clips: Blocks) -> None:
-    """Clips and frontend give what the model takes; the trailing channel axis may be left out."""
-    taken = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+def _check_clips(card: ModelCard, clips: Blocks) -> None:
     made = [spec.shape(card.input.clip_samples) for spec in card.frontend]
-    for shape, wanted in zip(made, taken, strict=False):
-        if shape not in (wanted, wanted[:-1]):
-            raise DataError(
-                f"the frontend gives {shape}, {model.name} takes {wanted}: correct the frontend"
-            )
-    if len(taken) != len(made) or [block.shape[1:] for block in clips] != made:
+    if [block.shape[1:] for block in clips] != made:
         raise DataError(
             f"clips of shapes {[block.shape for block in clips]}, expected (n, *shape) with shapes "
-            f"{made} for a model of {len(taken)} inputs: give the features of real clips"
+            f"{made}: give the features of real clips"
         )
     if not all(len(block) for block in clips):
         raise DataError("no clips, expected the features of at least one: give real clips")
 
 
-def _keras_scores(model: Any, blocks: Blocks, batch: int = 32) -> NDArray[np.float32]:
-    """Scores of Keras, called eagerly: `predict` would compile a graph for one use."""
-    shaped = [
-        block.reshape(len(block), *tensor.shape[1:])
-        for block, tensor in zip(blocks, model.inputs, strict=True)
-    ]
-    scores = []
-    for at in range(0, len(shaped[0]), batch):
-        rows = [block[at : at + batch] for block in shaped]
-        scores.append(np.asarray(model(rows if len(rows) > 1 else rows[0], training=False)))
-    return np.concatenate(scores)
+def _written(
+    part: Path,
+    candidate: Candidate,
+    plain: Candidate,
+    reference: Reference,
+    card: ModelCard,
+    form: Form,
+    clips: Blocks,
+    wanted: Floats,
+    told: Stages,
+) -> Exported:
+    """Write a candidate beside, read it again, and compare; it is removed by whoever called."""
+    framework = FRAMEWORKS[reference.framework]
+    card = _completed(card, _opened(candidate, form), reference, form)
+    write_model(part, candidate.payload, card)
+    model = read_model(part)
+    interpreter = open_model(model.payload)
+    try:
+        compared = compare(
+            interpreter, card, clips, wanted, lambda done, of: told("comparing", done, of)
+        )
+    except ModelError as error:
+        raise _not_run(error, form) from error
+    refuse_another_model(compared, form, framework)
+    if form != "float32":
+        told("timing", 0, 1)
+        small_enough = len(plain.payload) <= MAX_FILE_BYTES
+        compared = dataclasses.replace(
+            compared,
+            share=len(candidate.payload) / len(plain.payload),
+            speed=time_both(interpreter, open_model(plain.payload), clips)
+            if small_enough
+            else None,
+        )
+    return Exported(model, compared, framework, candidate.note)
 
 
-def _compare(
-    interpreter: Interpreter, name: str, clips: Blocks, wanted: NDArray[np.float32], form: Form
-) -> None:
-    """Refuse a file whose scores or labels are not those of Keras."""
-    got = np.stack(
-        [interpreter.run(blocks)[name].reshape(-1) for blocks in zip(*clips, strict=True)]
+def _opened(candidate: Candidate, form: Form) -> Interpreter:
+    """The runtime's own view of a candidate.
+
+    Raises:
+        ModelError: it does not take it; for int8 it says what to do.
+    """
+    try:
+        return open_model(candidate.payload)
+    except ModelError as error:
+        raise _not_run(error, form) from error
+
+
+def _not_run(error: ModelError, form: Form) -> ModelError:
+    said = str(error).partition(";")[0][:160]
+    return ModelError(f"the {form} file does not run ({said}); {ADVICE[form]}")
+
+
+def _completed(
+    card: ModelCard, interpreter: Interpreter, reference: Reference, form: Form
+) -> ModelCard:
+    """The card with what the graph and the framework tell: outputs, dtype, goldens."""
+    signal = golden_blocks(card.frontend, card.input.clip_samples)
+    batch = [block[None] for block in signal]
+    golden = reference.scores(batch)[0]
+    try:
+        outputs = interpreter.run(signal)
+    except ModelError as error:
+        raise _not_run(error, form) from error
+    scores = _nearest(outputs, golden, reference.name)
+    distance = float(np.abs(outputs.pop(scores).reshape(-1) - golden).max())
+    embedding = None
+    if reference.embedding is not None:
+        embedding = _nearest(outputs, reference.embedding(batch)[0].reshape(-1), reference.name)
+    scale = max(1.0, float(np.abs(golden).max()))
+    return dataclasses.replace(
+        card,
+        input=dataclasses.replace(card.input, dtype=cast(Any, interpreter.inputs[0].dtype)),
+        output=dataclasses.replace(card.output, scores=scores, embedding=embedding),
+        goldens=make_goldens(
+            card.frontend,
+            card.input.clip_samples,
+            golden,
+            round(GOLDEN_TOLERANCES[form] * scale + distance, 6),
+        ),
     )
-    worst = float(np.abs(got - wanted).max())
-    changed = int((got.argmax(axis=1) != wanted.argmax(axis=1)).sum())
-    if not np.isfinite(worst) or (form == "float32" and worst > FLOAT32_TOLERANCE):
+
+
+def _nearest(outputs: dict[str, Floats], wanted: Floats, name: str) -> str:
+    """The output of as many values that comes nearest: converters rename and reorder them.
+
+    Raises:
+        ModelError: none has as many.
+    """
+    distances = {
+        output: float(np.nan_to_num(np.abs(values.reshape(-1) - wanted), nan=np.inf).max())
+        for output, values in outputs.items()
+        if values.size == wanted.size
+    }
+    if not distances:
+        sizes = {output: values.size for output, values in outputs.items()}
         raise ModelError(
-            f"a score of the {form} file is {worst:.2g} from Keras's, expected at most "
-            f"{FLOAT32_TOLERANCE:g}: the converter changed the graph; try another version of it"
+            f"the file of {name} has outputs of {sizes} values, expected one of {wanted.size}: "
+            "the converter changed the graph; try another version of it"
         )
-    if form != "float32" and changed > LABELS_CHANGED * len(wanted):
-        raise ModelError(
-            f"the {form} file changes {changed} of {len(wanted)} labels, expected at most "
-            f"{LABELS_CHANGED:.0%}: export a larger form"
-        )
+    return min(distances, key=lambda output: distances[output])
+
+
+def _cost(exported: Exported) -> float:
+    speed = exported.comparison.speed
+    return exported.comparison.share if speed is None else speed.ratio
 
 
 def _replace(part: Path, path: Path) -> None:
@@ -155,3 +277,14 @@ def _replace(part: Path, path: Path) -> None:
         raise StorageError(
             f"{path}: {error.strerror}; choose a file that can be written"
         ) from error
+
+
+def export_keras(
+    model: Any,
+    card: ModelCard,
+    path: str | Path,
+    form: Form = "float32",
+    clips: Blocks = (),
+) -> ModelFile:
+    """As `export_model`, the file alone."""
+    return export_model(model, card, path, form, clips).model

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from edge_ser.container import Kind
 from edge_ser.errors import UsageError
 
-__all__ = ["FORMS", "Candidate", "Form", "Kind", "first_line", "kind_of_name"]
+__all__ = ["FORMS", "Candidate", "Form", "Kind", "kind_of_name"]
 
 Form = Literal["float32", "float16", "dynamic", "int8"]
 """Of the weights. dynamic: int8, with activations quantised while the graph runs; int8: activations
@@ -38,9 +38,3 @@ def kind_of_name(path: Path) -> Kind:
     if path.suffix == ".onnx":
         return "onnx"
     raise UsageError(f"{path}: expected a name that ends in .tflite or .onnx")
-
-
-def first_line(error: BaseException) -> str:
-    """What a framework said, for the middle of a one-line message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200]

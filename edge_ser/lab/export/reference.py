@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from edge_ser.card import ModelCard
 from edge_ser.errors import DataError, ModelError
 
-__all__ = ["Blocks", "Floats", "Framework", "Output", "Reference", "Shapes", "Source", "fitted"]
+__all__ = [
+    "Blocks",
+    "Floats",
+    "Framework",
+    "Output",
+    "Reference",
+    "Shapes",
+    "Source",
+    "counted",
+    "fitted",
+]
 
 Floats = NDArray[np.float32]
 Blocks = Sequence[Floats]
@@ -69,7 +79,8 @@ class Source:
         """
         made = [spec.shape(card.input.clip_samples) for spec in card.frontend]
         if self.inputs is None:
-            return self.bind(tuple(made), len(card.labels))
+            words = card.input.layout.split(",")
+            return self.bind(tuple(map(_with_channel, made, words)), len(card.labels))
         if len(self.inputs) != len(made):
             raise DataError(
                 f"{self.name} takes {len(self.inputs)} inputs, the card has {len(made)} frontends: "
@@ -100,6 +111,12 @@ def fitted(made: tuple[int, ...], taken: tuple[int, ...], name: str) -> tuple[in
     raise DataError(
         f"the frontend gives {made}, {name} takes {wanted}: correct the frontend or the clip length"
     )
+
+
+def _with_channel(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
+    """The shape with an axis of 1 where the layout, such as NCT, has a channel."""
+    at = layout[1:].find("C")
+    return shape if at < 0 else (*shape[:at], 1, *shape[at:])
 
 
 def counted(scores: Floats, labels: int, name: str) -> Floats:

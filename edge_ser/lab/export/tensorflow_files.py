@@ -7,18 +7,18 @@ arithmetic, and converted from there.
 from __future__ import annotations
 
 import contextlib
-import io
+import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_ser.errors import DependencyError, ModelError, ModelNotFoundError
+from edge_ser.errors import ModelError, ModelNotFoundError
 from edge_ser.lab import compute
-from edge_ser.lab.export.forms import Candidate, Form, first_line
+from edge_ser.lab.export.converting import converting, first_line
+from edge_ser.lab.export.forms import Candidate, Form
 from edge_ser.lab.export.reference import (
     Blocks,
     Floats,
@@ -28,7 +28,7 @@ from edge_ser.lab.export.reference import (
     counted,
 )
 
-__all__ = ["keras_source", "load_keras", "saved_model_source", "to_onnx", "to_tflite"]
+__all__ = ["keras_source", "load_keras", "prepare", "saved_model_source", "to_onnx", "to_tflite"]
 
 OPSET = 17
 """Of the ONNX operators: the newest that every ONNX Runtime since 1.12 knows."""
@@ -39,6 +39,16 @@ Call = Callable[[list[Any]], Any]
 """Tensors of one batch, one an input, to the tensor of scores."""
 
 
+def prepare() -> None:
+    """Set TensorFlow up, unless whoever calls has done so.
+
+    Raises:
+        DependencyError: Keras or TensorFlow is not installed.
+    """
+    if "tensorflow" not in sys.modules:
+        compute.prepare()
+
+
 def load_keras(path: Path) -> Any:
     """The model of a `.keras` file, read in Keras's safe mode: no code of the file is run.
 
@@ -47,7 +57,7 @@ def load_keras(path: Path) -> Any:
         ModelError: not a `.keras` file, damaged, or with layers that are not known here.
         DependencyError: Keras or TensorFlow is not installed.
     """
-    compute.prepare()
+    prepare()
     import keras
 
     # The layers of our networks register themselves.
@@ -104,7 +114,7 @@ def saved_model_source(folder: Path) -> Source:
     Raises:
         ModelError: it cannot be loaded, or has no signature with one output.
     """
-    compute.prepare()
+    prepare()
     import tensorflow
 
     try:
@@ -147,9 +157,9 @@ def saved_model_source(folder: Path) -> Source:
     return Source("saved_model", folder.name, inputs, bind)
 
 
-def to_tflite(reference: Reference, form: Form, clips: Blocks) -> list[Candidate]:
+def to_tflite(reference: Reference, form: Form, clips: Blocks) -> Candidate:
     """By TensorFlow's converter, built-in operators only."""
-    with _converting(reference, "tflite"), _written(reference) as folder:
+    with _converting(reference, ".tflite"), _written(reference) as folder:
         import tensorflow
 
         converter = tensorflow.lite.TFLiteConverter.from_saved_model(folder)
@@ -161,27 +171,32 @@ def to_tflite(reference: Reference, form: Form, clips: Blocks) -> list[Candidate
             # Inputs and outputs stay float, so that no range of theirs clips a louder recording.
             converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.representative_dataset = lambda: _representative(reference, clips)
-        return [Candidate(converter.convert())]
+        return Candidate(converter.convert())
 
 
-def to_onnx(reference: Reference) -> bytes:
+def to_onnx(reference: Reference) -> Candidate:
     """By tf2onnx; Keras's own export calls it too, but frees the batch again."""
-    with _converting(reference, "onnx"), _written(reference) as folder:
+    with _converting(reference, ".onnx"), _written(reference) as folder:
         import tensorflow
         import tf2onnx
 
-        signature = tensorflow.saved_model.load(folder).signatures[SIGNATURE]
-        specs = signature.structured_input_signature[1]
-        wanted = [specs[name] for name in sorted(specs, key=_position)]
-        called = tensorflow.function(
-            lambda *xs: next(
-                iter(signature(**{spec.name: x for spec, x in zip(wanted, xs, strict=True)}).values())
-            ),
-            input_signature=wanted,
-        )
-        proto, _ = tf2onnx.convert.from_function(called, input_signature=wanted, opset=OPSET)
-        payload: bytes = proto.SerializeToString()
-        return payload
+        loaded = tensorflow.saved_model.load(folder)
+        signature = loaded.signatures[SIGNATURE]
+        by_name = signature.structured_input_signature[1]
+        # A signature has no order, but the names that were given.
+        specs = [by_name[spec.name] for spec in _signature(reference.shapes)]
+
+        def call(*tensors: Any) -> Any:
+            named = {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
+            return next(iter(signature(**named).values()))
+
+        called = tensorflow.function(call, input_signature=specs)
+        proto, _ = tf2onnx.convert.from_function(called, input_signature=specs, opset=OPSET)
+        return Candidate(proto.SerializeToString())
+
+
+def _converting(reference: Reference, to: str) -> contextlib.AbstractContextManager[None]:
+    return converting(reference.name, to, "train,export", "use layers that the converter knows")
 
 
 def _signature(shapes: Shapes) -> list[Any]:
@@ -191,10 +206,6 @@ def _signature(shapes: Shapes) -> list[Any]:
         tensorflow.TensorSpec((1, *shape), tensorflow.float32, name=f"features_{number}")
         for number, shape in enumerate(shapes)
     ]
-
-
-def _position(name: str) -> int:
-    return int(name.rpartition("_")[2])
 
 
 @contextlib.contextmanager
@@ -211,30 +222,6 @@ def _representative(reference: Reference, clips: Blocks) -> Iterator[list[Floats
             block[number].reshape(1, *shape)
             for block, shape in zip(clips, reference.shapes, strict=True)
         ]
-
-
-@contextlib.contextmanager
-def _converting(reference: Reference, kind: str) -> Iterator[None]:
-    """Keep the converter quiet: it prints and warns of its own internals; what goes wrong is told.
-
-    Raises:
-        DependencyError: the converter is not installed.
-        ModelError: it refuses the graph.
-    """
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except ImportError as error:
-        raise DependencyError(
-            f"the conversion needs another package ({error}); pip install 'edge-ser[export]'"
-        ) from error
-    except Exception as error:
-        # Converters raise classes of their own, which differ between versions.
-        raise ModelError(
-            f"{reference.name} cannot be converted to .{kind} ({first_line(error)}); "
-            "use layers that the converter knows"
-        ) from error
 
 
 def _scores(

@@ -1,0 +1,173 @@
+"""Is a written file still the model, and is its form worth having?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.card import ModelCard
+from edge_ser.errors import ModelError
+from edge_ser.lab.export.forms import Form
+from edge_ser.lab.export.reference import Blocks, Floats, Output
+from edge_ser.metrics import softmax
+from edge_ser.runtime import Interpreter
+
+__all__ = [
+    "Comparison",
+    "Speed",
+    "compare",
+    "probabilities",
+    "refuse_another_model",
+    "refuse_poor_form",
+    "time_both",
+]
+
+FLOAT32_TOLERANCE = 1e-4
+"""Largest difference from the framework of any probability of a float32 file."""
+LABELS_CHANGED = 0.01
+"""Largest share of clips whose label a smaller form may change."""
+LARGEST_SHARE = 0.5
+"""Of the float32 file's size, for quantised forms."""
+SLOWEST = 1.05
+"""Times the float32 file's time; less is not told from none."""
+RUNS = 40
+MOST_SECONDS = 6.0
+ROUNDS = 3
+"""Of measurements, until one finds the form no slower: other work on the machine slows one side
+of a measurement at times, and never speeds one up."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Median times of a clip on one thread here, of files that took turns."""
+
+    milliseconds: float
+    float32_milliseconds: float
+
+    @property
+    def ratio(self) -> float:
+        """Above 1: slower than float32."""
+        return self.milliseconds / self.float32_milliseconds
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A written file beside the model that it was made of."""
+
+    clips: int
+    worst: float
+    """Largest difference of a probability."""
+    changed: int
+    """Clips whose label is another."""
+    share: float = 1.0
+    """Of the float32 file's bytes, without the card."""
+    speed: Speed | None = None
+    """None for float32."""
+
+
+def probabilities(scores: NDArray[np.floating], output: Output) -> NDArray[np.float64]:
+    """What the scores stand for, shape (clips, labels)."""
+    wide = scores.astype(np.float64)
+    return softmax(wide) if output == "logits" else wide
+
+
+def compare(
+    interpreter: Interpreter,
+    card: ModelCard,
+    clips: Blocks,
+    wanted: Floats,
+    done: Callable[[int, int], None],
+) -> Comparison:
+    """Run the file on all clips.
+
+    Args:
+        interpreter: of the written file.
+        card: of it.
+        clips: features.
+        wanted: the framework's scores, shape (clips, labels).
+        done: told how many clips of how many.
+    """
+    name, rows = card.output.scores or interpreter.outputs[0].name, []
+    for number, blocks in enumerate(zip(*clips, strict=True), 1):
+        rows.append(interpreter.run(blocks)[name].reshape(-1))
+        done(number, len(wanted))
+    got = probabilities(np.stack(rows), card.output.kind)
+    expected = probabilities(wanted, card.output.kind)
+    difference = np.abs(got - expected)
+    return Comparison(
+        clips=len(wanted),
+        worst=float(np.where(np.isnan(difference), np.inf, difference).max()),
+        changed=int((got.argmax(axis=1) != expected.argmax(axis=1)).sum()),
+    )
+
+
+def time_both(small: Interpreter, plain: Interpreter, clips: Blocks) -> Speed:
+    """Time two files by turns on the same clips, until the first is found no slower."""
+    found = _timed(small, plain, clips)
+    for _ in range(ROUNDS - 1):
+        if found.ratio <= SLOWEST:
+            break
+        found = min(found, _timed(small, plain, clips), key=lambda speed: speed.ratio)
+    return found
+
+
+def refuse_another_model(comparison: Comparison, form: Form, framework: str) -> None:
+    """Refuse a file whose scores or labels are not those of the framework.
+
+    Raises:
+        ModelError: they are not.
+    """
+    worst, changed, clips = comparison.worst, comparison.changed, comparison.clips
+    if not np.isfinite(worst) or (form == "float32" and worst > FLOAT32_TOLERANCE):
+        raise ModelError(
+            f"a score of the {form} file is {worst:.2g} from {framework}'s, expected at most "
+            f"{FLOAT32_TOLERANCE:g}: the converter changed the graph; try another version of it"
+        )
+    if form != "float32" and changed > LABELS_CHANGED * clips:
+        raise ModelError(
+            f"the {form} file changes {changed} of {clips} labels, expected at most "
+            f"{LABELS_CHANGED:.0%}: export a larger form"
+        )
+
+
+def refuse_poor_form(comparison: Comparison, form: Form) -> None:
+    """Refuse a quantised file that is slower than float32, or not half as large.
+
+    Raises:
+        ModelError: it is.
+    """
+    if form not in ("dynamic", "int8"):
+        return
+    other = "float32 or dynamic" if form == "int8" else "float32"
+    speed = comparison.speed
+    if speed is not None and speed.ratio > SLOWEST:
+        raise ModelError(
+            f"the {form} file takes {speed.milliseconds:.2f} ms a clip here, the float32 file "
+            f"{speed.float32_milliseconds:.2f}, expected no more: export {other}, or take it with "
+            "--force"
+        )
+    if comparison.share > LARGEST_SHARE:
+        raise ModelError(
+            f"the {form} file has {comparison.share:.0%} of the float32 file's size, expected at "
+            f"most {LARGEST_SHARE:.0%}: export {other}, or take it with --force"
+        )
+
+
+def _timed(small: Interpreter, plain: Interpreter, clips: Blocks) -> Speed:
+    times: tuple[list[float], list[float]] = ([], [])
+    count, began = len(clips[0]), time.monotonic()
+    for run in range(-2, RUNS):
+        blocks = [block[run % count] for block in clips]
+        for interpreter, taken in zip((small, plain), times, strict=True):
+            before = time.perf_counter()
+            interpreter.run(blocks)
+            taken.append(time.perf_counter() - before)
+        if run > 1 and time.monotonic() - began > MOST_SECONDS:
+            break
+    # The first two of each warm up.
+    ours, theirs = (1000 * float(np.median(taken[2:])) for taken in times)
+    return Speed(ours, theirs)

@@ -1,0 +1,265 @@
+"""Torch networks: built, loaded without pickles, run, and turned into `.onnx` and `.tflite`."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_ser.errors import ModelError, ModelNotFoundError
+from edge_ser.lab import compute
+from edge_ser.lab.architectures.networks import Network, build
+from edge_ser.lab.export.converting import converting
+from edge_ser.lab.export.forms import Candidate
+from edge_ser.lab.export.reference import Blocks, Floats, Reference, Shapes, Source, counted
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["load_weights", "module_source", "network_source", "to_onnx", "to_tflite"]
+
+OPSET = 18
+"""Of the ONNX operators: the least that torch's exporter writes; every ONNX Runtime since 1.14."""
+BATCH = 16
+EXAMPLES = 12
+"""Clips on which a folded network is compared with the one that it was made of."""
+ADVICE = "use layers that the converter knows"
+EXPECTED = "expected a state dict: torch.save(model.state_dict(), FILE)"
+MAX_WEIGHTS = 4 << 30
+"""Bytes of a file of weights; Wav2Vec2 large has 1.3 GB."""
+
+
+def module_source(module: torch.nn.Module, inputs: Shapes | None = None, name: str = "") -> Source:
+    """Any module that takes (N, *features) and returns (N, labels); it is left as it is.
+
+    `module.embed(x)`, where there is one, gives the embedding.
+
+    Args:
+        module: takes one tensor a block of the frontend.
+        inputs: shapes of these without the batch; None for those of the frontend.
+        name: for messages; None for the class's.
+    """
+    name = name or type(module).__name__
+
+    def bind(shapes: Shapes, labels: int) -> Reference:
+        return _reference(module, shapes, labels, name)
+
+    return Source("torch", name, inputs, bind)
+
+
+def network_source(
+    network: Network,
+    weights: Path | None = None,
+    seed: int | None = None,
+    part: Callable[[Any], Any] = lambda module: module,
+) -> Source:
+    """One of our Torch networks, built for the features that it gets.
+
+    Args:
+        network: which, with its options.
+        weights: a state dict, or a checkpoint of a run; None for random weights.
+        seed: of random weights.
+        part: of the network that the weights are for, where the rest is built with its own.
+
+    Raises:
+        DependencyError: torch is not installed.
+    """
+    compute.prepare_torch()
+
+    def bind(shapes: Shapes, labels: int) -> Reference:
+        module = build(network, labels, shapes[0], seed)
+        if weights is not None:
+            load_weights(part(module), weights, network)
+        return _reference(module, shapes, labels, network.name)
+
+    return Source("torch", network.name, None, bind, network.kind.output)
+
+
+def load_weights(module: torch.nn.Module, path: Path, network: Network | None = None) -> None:
+    """Load a state dict, or the one in a checkpoint of a run, into a network: strictly.
+
+    Nothing but tensors and plain values is unpickled.
+
+    Raises:
+        ModelNotFoundError: no such file.
+        ModelError: it cannot be read so, holds something else, or is of another architecture.
+    """
+    import torch
+
+    state = _read_weights(path)
+    if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
+        state = state["model"]
+    elif network is not None and hasattr(import_module(network.kind.module), "load_state"):
+        # The family can tell which of its networks the file fits.
+        import_module(network.kind.module).load_state(module, path)
+        return
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+    ):
+        raise ModelError(f"{path}: holds no tensors by name; {EXPECTED}")
+    wanted = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    if wanted != found:
+        raise ModelError(
+            f"{path}: another architecture, {_difference(wanted, found)}; name the network and "
+            "the options that it was trained with"
+        )
+    module.load_state_dict(state, strict=True)
+
+
+def to_onnx(reference: Reference, clips: Blocks) -> Candidate:
+    """By torch's exporter: in one file, with a batch of 1 and both outputs.
+
+    Raises:
+        DependencyError: onnx or onnxscript is not installed.
+        ModelError: the exporter refuses the network.
+    """
+    with converting(reference.name, ".onnx", "torch,export", ADVICE):
+        import onnx
+        import torch
+
+        module, note = _prepared(reference, clips)
+        buffer = io.BytesIO()
+        torch.onnx.export(
+            module,
+            _example(reference),
+            buffer,
+            input_names=[f"features_{number}" for number in range(len(reference.shapes))],
+            output_names=["scores", "embedding"][: 1 + (reference.embedding is not None)],
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        graph = onnx.load_from_string(buffer.getvalue())
+        # Where in the code each node came from: a third of a small file.
+        for node in graph.graph.node:
+            node.doc_string = ""
+            del node.metadata_props[:]
+        return Candidate(graph.SerializeToString(), note)
+
+
+def to_tflite(reference: Reference, clips: Blocks) -> Candidate:
+    """By litert-torch: with a batch of 1 and both outputs.
+
+    Raises:
+        DependencyError: litert-torch is not installed.
+        ModelError: the converter refuses the network.
+    """
+    with converting(reference.name, ".tflite", "litert-torch", ADVICE):
+        import litert_torch
+
+        module, note = _prepared(reference, clips)
+        made = litert_torch.convert(module, _example(reference))
+        return Candidate(bytes(made.model_content()), note)
+
+
+def _reference(module: torch.nn.Module, shapes: Shapes, labels: int, name: str) -> Reference:
+    original = copy.deepcopy(module).cpu().eval()
+
+    def of(function: Callable[..., Any]) -> Callable[[Blocks], Floats]:
+        return lambda blocks: _in_batches(function, blocks, shapes)
+
+    scores, embed = of(original), getattr(original, "embed", None)
+    return Reference(
+        "torch",
+        name,
+        shapes,
+        lambda blocks: counted(scores(blocks), labels, name),
+        original,
+        None if embed is None else of(embed),
+    )
+
+
+def _in_batches(function: Callable[..., Any], blocks: Blocks, shapes: Shapes) -> Floats:
+    import torch
+
+    found = []
+    with torch.inference_mode():
+        for at in range(0, len(blocks[0]), BATCH):
+            rows = [
+                torch.from_numpy(np.ascontiguousarray(block[at : at + BATCH])).reshape(-1, *shape)
+                for block, shape in zip(blocks, shapes, strict=True)
+            ]
+            found.append(function(*rows).numpy())
+    return np.concatenate(found)
+
+
+def _example(reference: Reference) -> tuple[Any, ...]:
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    return tuple(torch.randn(1, *shape, generator=generator) for shape in reference.shapes)
+
+
+def _prepared(reference: Reference, clips: Blocks) -> tuple[Any, str]:
+    """The network as it is converted, and how it was folded: what depends on weights alone goes."""
+    from torch.nn.utils import parametrize
+
+    module, note = copy.deepcopy(reference.graph), ""
+    if getattr(getattr(module, "options", None), "continuous", False):
+        module, note = _folded(module, reference, clips)
+    for part in module.modules():
+        for name in list(getattr(part, "parametrizations", ())):
+            parametrize.remove_parametrizations(part, name)
+    return _with_embedding(module) if reference.embedding else module, note
+
+
+def _folded(module: Any, reference: Reference, clips: Blocks) -> tuple[Any, str]:
+    import torch
+
+    from edge_ser.lab.export.folding import folded
+
+    examples = torch.from_numpy(np.ascontiguousarray(clips[0][:EXAMPLES]))
+    result, report = folded(module, reference.shapes[0][1], examples)
+    rank = f" of rank {report.rank}" if report.rank else ""
+    note = f"folded for {report.frames} frames ({report.form}{rank}), logits within "
+    return result, f"{note}{report.difference:.1e}"
+
+
+def _with_embedding(module: Any) -> Any:
+    """A module that gives scores and embedding; converters compute what both share once."""
+    from torch import nn
+
+    class Both(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = module
+
+        def forward(self, *blocks: Any) -> tuple[Any, Any]:
+            return self.network(*blocks), self.network.embed(*blocks)
+
+    return Both().eval()
+
+
+def _difference(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
+    """The first key that is missing, of another shape, or too much."""
+    for key, shape in wanted.items():
+        if key not in found:
+            return f"it has no {key}, expected one of shape {shape}"
+        if found[key] != shape:
+            return f"{key} has shape {found[key]}, expected {shape}"
+    return f"it has {next(key for key in found if key not in wanted)}, expected no such key"
+
+
+def _read_weights(path: Path) -> Any:
+    import torch
+
+    if not path.is_file():
+        raise ModelNotFoundError(f"{path}: no such file, {EXPECTED}")
+    size = path.stat().st_size
+    if size > MAX_WEIGHTS:
+        raise ModelError(f"{path}: {size} bytes, at most {MAX_WEIGHTS} are taken; {EXPECTED}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or 'cannot be read'}; {EXPECTED}") from error
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError) as error:
+        # A whole module that was pickled is code, and ends here too.
+        raise ModelError(f"{path}: cannot be read as weights alone; {EXPECTED}") from error
