@@ -11,46 +11,26 @@ accuracies on the test clips. The labels may be others than the model's own. Nee
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from edge_ser import Classifier, load_model
-from edge_ser.audio import fit, read_clip, set_level
-from edge_ser.card import read_model
+from edge_ser import load_model
 from edge_ser.corpora import read_corpus
-from edge_ser.runtime import Interpreter, open_model
-
-
-def embedding(model: Classifier, interpreter: Interpreter, path: Path) -> NDArray[np.float32]:
-    """The embedding of one clip, conditioned as the model's card says."""
-    wanted = model.card.input
-    clip = read_clip(str(path))
-    samples = model.converter(clip.rate).process(clip.samples, last=True)
-    if wanted.level_dbfs is not None:
-        samples, _ = set_level(samples, wanted.level_dbfs)
-    samples = fit(samples, wanted.clip_samples, wanted.pad_side)
-    outputs = interpreter.run([frontend(samples) for frontend in model.frontends])
-    return outputs[str(model.card.output.embedding)].reshape(-1)
 
 
 def main(model_file: str, corpus_name: str) -> None:
     """Train both classifiers and print their accuracies."""
     model = load_model(model_file)
-    if model.card.output.embedding is None:
-        sys.exit(f"{model_file}: its card names no embedding, expected a model with one")
-    interpreter = open_model(read_model(model.path).payload)
     features: dict[str, Any] = {"train": [], "test": []}
     labels: dict[str, list[str]] = {"train": [], "test": []}
     for utterance in read_corpus(corpus_name).utterances:
         if utterance.split in features:
-            features[utterance.split].append(embedding(model, interpreter, utterance.path))
+            features[utterance.split].append(model.embed(utterance.path))
             labels[utterance.split].append(utterance.label)
     if not features["train"] or not features["test"]:
         sys.exit(f"{corpus_name}: no clips to train or to test on, expected splits train and test")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,19 +10,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.audio import (
-    Clip,
-    RateConverter,
-    Recording,
-    as_clip,
-    fit,
-    open_recording,
-    set_level,
-)
+from edge_ser.audio import Clip, RateConverter, Recording, fit, set_level
 from edge_ser.audio.clip import Samples
 from edge_ser.card import ModelCard, ModelFile, naming
+from edge_ser.classifier.outputs import check_finite, embedding_output, scores_output
 from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segment, Stopwatch
-from edge_ser.errors import EdgeSerError, ModelError, UsageError
+from edge_ser.classifier.sources import opened
+from edge_ser.errors import EdgeSerError
 from edge_ser.frontend import Frontend
 from edge_ser.metrics import apply_temperature, softmax
 from edge_ser.runtime import Interpreter
@@ -57,7 +50,7 @@ class Classifier:
         self._interpreter = interpreter
         self.frontends = tuple(Frontend(spec) for spec in self.card.frontend)
         with naming(model.path):
-            self._output = _scores_output(self.card, interpreter)
+            self._output = scores_output(self.card, interpreter)
             self._gate = GateOptions.recommended(self.card.segmenting)
             self._overlap = SegmentOptions.recommended(self.card.segmenting).overlap
 
@@ -87,7 +80,7 @@ class Classifier:
             ModelError: the graph takes other features, or gives scores that are not finite.
         """
         watch = Stopwatch()
-        with _opened(source, rate) as recording:
+        with opened(source, rate) as recording:
             if recording.length > self._clip_length(recording.rate) * CROP_LIMIT:
                 return self._classify_long(recording, watch)
             return self._classify_whole(recording, watch)
@@ -100,8 +93,32 @@ class Classifier:
             ModelError: the graph takes other features, or gives scores that are not finite.
         """
         watch = Stopwatch()
-        with _opened(source, None) as recording:
+        with opened(source, None) as recording:
             return self._classify_whole(recording, watch)
+
+    def embed(self, source: str | Path | BinaryIO | Clip) -> NDArray[np.float32]:
+        """What the network knows of one recording before it decides, for classifiers of your own.
+
+        The recording is one clip, as for `crop`: a long one is centre-cropped, as in training.
+
+        Returns:
+            The output that the card calls embedding, shape (values,).
+
+        Raises:
+            AudioError: it cannot be decoded, or holds NaN or infinite samples.
+            ModelError: the model has no embedding, the graph takes other features, or gives
+                values that are not finite.
+        """
+        with naming(self.path):
+            name = embedding_output(self.card)
+        watch = Stopwatch()
+        with opened(source, None) as recording:
+            samples = self._converted(_whole(recording), watch)
+        features, _ = self._features(samples, watch)
+        with naming(self.path):
+            values = self._interpreter.run(features)[name].reshape(-1).astype(np.float32)
+            check_finite(values, "values of its embedding")
+        return values
 
     def classify_many(self, paths: Iterable[str | Path]) -> Iterator[Outcome]:
         """Classify files one after the other; one that fails does not stop the rest."""
@@ -152,19 +169,29 @@ class Classifier:
         return self._classify_clip(clip, Stopwatch())[0]
 
     def _classify_whole(self, recording: Recording, watch: Stopwatch) -> Prediction:
-        clip = Clip(recording.read(0, recording.length), recording.rate)
+        clip = _whole(recording)
         watch.lap("load")
         scores, gain = self._classify_clip(clip, watch)
         return self._prediction(scores, clip.seconds, gain, watch)
 
     def _classify_clip(self, clip: Clip, watch: Stopwatch) -> tuple[Scores, float]:
         """The path of one clip: samples to calibrated scores and the gain that was applied (dB)."""
+        return self._classify_samples(self._converted(clip, watch), watch)
+
+    def _converted(self, clip: Clip, watch: Stopwatch) -> Samples:
         samples = self.converter(clip.rate).process(clip.samples, last=True)
         watch.lap("resample")
-        return self._classify_samples(samples, watch)
+        return samples
 
     def _classify_samples(self, samples: Samples, watch: Stopwatch) -> tuple[Scores, float]:
         """The path from samples at the model's rate on."""
+        features, gain = self._features(samples, watch)
+        return self._classify_features(features, watch), gain
+
+    def _features(
+        self, samples: Samples, watch: Stopwatch
+    ) -> tuple[list[NDArray[np.float32]], float]:
+        """Of samples at the model's rate, brought to its level and length; and the gain (dB)."""
         wanted = self.card.input
         gain = 0.0
         if wanted.level_dbfs is not None:
@@ -172,7 +199,7 @@ class Classifier:
         samples = fit(samples, wanted.clip_samples, wanted.pad_side)
         features = [frontend(samples) for frontend in self.frontends]
         watch.lap("frontend")
-        return self._classify_features(features, watch), gain
+        return features, gain
 
     def _classify_features(self, features: Sequence[NDArray[Any]], watch: Stopwatch) -> Scores:
         """The path from features on."""
@@ -232,10 +259,7 @@ class Classifier:
         return max(1, self.card.input.clip_samples * rate // self.card.input.rate)
 
     def _calibrated(self, raw: Scores) -> Scores:
-        if not np.isfinite(raw).all():
-            raise ModelError(
-                "the graph gives NaN or infinite scores, expected finite ones: export it again"
-            )
+        check_finite(raw, "scores")
         temperature = self.card.output.temperature
         if self.card.output.kind == "logits":
             return softmax(raw / temperature)
@@ -269,43 +293,5 @@ class Classifier:
         )
 
 
-def _opened(
-    source: str | Path | BinaryIO | Clip | NDArray[Any], rate: int | None
-) -> AbstractContextManager[Recording]:
-    """Any source as something to read samples from, to be closed afterwards."""
-    if isinstance(source, np.ndarray):
-        if rate is None:
-            raise UsageError("samples were given without a rate: call model(samples, rate=16000)")
-        return nullcontext(as_clip(source, rate))
-    if rate is not None:
-        raise UsageError(
-            f"rate={rate} was given with a {type(source).__name__}: only samples take a rate, and "
-            "they come as a numpy array"
-        )
-    if isinstance(source, Clip):
-        return nullcontext(as_clip(source.samples, source.rate))
-    return open_recording(source)
-
-
-def _scores_output(card: ModelCard, interpreter: Interpreter) -> str:
-    """Name of the output that holds the scores; the card must fit the graph in all that it says."""
-    outputs = {tensor.name: tensor for tensor in interpreter.outputs}
-    name = card.output.scores or next(iter(outputs))
-    for wanted in filter(None, (name, card.output.embedding)):
-        if wanted not in outputs:
-            raise ModelError(
-                f"the card names output {wanted!r}, the graph has {', '.join(outputs)}: "
-                "export it again"
-            )
-    size = int(np.prod(outputs[name].shape))
-    if size != len(card.labels):
-        raise ModelError(
-            f"the card has {len(card.labels)} labels, output {name!r} has {size} values: "
-            "expected one for each; correct the card"
-        )
-    if len(interpreter.inputs) != len(card.frontend):
-        raise ModelError(
-            f"the card has {len(card.frontend)} feature blocks, the graph takes "
-            f"{len(interpreter.inputs)} inputs: correct the card"
-        )
-    return name
+def _whole(recording: Recording) -> Clip:
+    return Clip(recording.read(0, recording.length), recording.rate)

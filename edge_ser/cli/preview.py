@@ -19,6 +19,7 @@ from edge_ser.frontend import PRESETS
 if TYPE_CHECKING:
     from edge_ser.corpora import Corpus, Utterance
     from edge_ser.lab.augmentation import Augmentation
+    from edge_ser.lab.runs import Run
 
 __all__ = ["command"]
 
@@ -108,6 +109,20 @@ def _chosen(corpus: Corpus, named: Mapping[str, Utterance], name: str | None) ->
     return name
 
 
+def _run(folder: Path) -> Run:
+    from edge_ser.lab.pictures.trained import check_family
+    from edge_ser.lab.runs import read_run
+
+    run = read_run(folder)
+    check_family(run)
+    return run
+
+
+def _tested(run: Run | None, named: Mapping[str, Utterance]) -> str | None:
+    """A clip that the run was not trained on; None for no matter which."""
+    return next((name for name in run.split.test if name in named), None) if run else None
+
+
 def _folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -131,7 +146,17 @@ def _folder(path: Path) -> Path:
     help="Where the pictures go; made if it is not there.",
 )
 @click.option(
-    "--clip", metavar="NAME", help="The clip to draw (30 s of it): its file's name without suffix."
+    "--clip",
+    metavar="NAME",
+    help="The clip to draw (30 s of it): its file's name without suffix.  "
+    "[default: the first, of --run the first that it tests]",
+)
+@click.option(
+    "--run",
+    "run_folder",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Draw what a trained network looks at, too: a run folder of a 1-D CNN.",
 )
 @click.option(
     "--frontend",
@@ -169,6 +194,7 @@ def command(
     corpus: str,
     folder: Path,
     clip: str | None,
+    run_folder: Path | None,
     frontend: str,
     augmentation: str,
     seed: int,
@@ -182,11 +208,16 @@ def command(
     clip's waveform and features; augmentations.png, the same clip after each step. Needs the
     extra [plot]: pip install 'edge-ser[plot]'.
 
+    With --run it gets what that run learnt, finished or not: filters_1.png and filters_2.png of
+    the first two convolutions; frequency_view.png, what the first lets through; feature_maps.png
+    of the clip; class_activation.png, what in it speaks for the answer. Needs the extra [torch].
+
     \b
     Examples:
       edge-ser preview emodb -o look/
       edge-ser preview emodb -o look/ --clip 03a01Fa --frontend log-mel
       edge-ser preview my_corpus/ -o look/ --augmentation mine.toml
+      edge-ser preview speech_commands -o look/ --run RUN
 
     The counts by label and speaker go to standard output.
     """
@@ -194,12 +225,14 @@ def command(
     from edge_ser.corpora import read_corpus
     from edge_ser.lab.datasets import by_name, classes_of
     from edge_ser.lab.pictures.data import draw_augmentations, draw_class_counts, draw_clip
+    from edge_ser.lab.pictures.trained import TRAINED, draw_trained
 
     steps = _augmentation(augmentation)
+    run = _run(run_folder) if run_folder else None
     clips = read_corpus(corpus)
     named = by_name(clips)
-    name = _chosen(clips, named, clip)
-    pictures = [folder / picture for picture in PICTURES]
+    name = _chosen(clips, named, clip or _tested(run, named))
+    pictures = [folder / picture for picture in (*PICTURES, *(TRAINED if run else ()))]
     inputs: list[str | Path] = [
         corpus,
         Path(corpus, "manifest.csv"),
@@ -219,6 +252,8 @@ def command(
     title = f"{name}: {named[name].label}"
     draw_clip(samples, spec, pictures[1], title)
     draw_augmentations(steps, samples, spec, pictures[2], seed, title)
+    if run:
+        draw_trained(run, named[name], folder, title)
     pieces = rendered(
         _rows(clips), format_, fields=FIELDS, table=lambda _: _table(clips, counts, labels)
     )

@@ -258,6 +258,49 @@ def test_a_prediction_as_json() -> None:
     assert record["segments"][0]["label"] == "anger"
 
 
+class Inner(Loudness):
+    """Its embedding is the loudness of four quarters of the clip."""
+
+    def run(self, features: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        quarters = np.abs(features[0]).reshape(4, -1).mean(axis=1)
+        return {**super().run(features), "embedding": quarters[None].astype(np.float64)}
+
+
+def test_the_embedding_is_of_the_same_clip_as_the_scores(tmp_path: Path) -> None:
+    changes = {
+        "output": OutputSpec(scores="scores", embedding="embedding"),
+        "input": InputSpec(rate=RATE, clip_samples=CLIP_SAMPLES, level_dbfs=-20.0),
+    }
+    path = tmp_path / "long.wav"
+    soundfile.write(path, noise(5.0, rate=48_000), 48_000, subtype="FLOAT")
+    fake = Inner()
+    model = classifier(fake, **changes)
+    embedding = model.embed(path)
+    assert (embedding.shape, embedding.dtype) == ((4,), np.float32)
+    assert embedding.min() > 0
+    model.crop(path)
+    embedded, classified = fake.seen
+    assert np.array_equal(embedded, classified)
+    np.testing.assert_allclose(embedding, np.abs(classified).reshape(4, -1).mean(axis=1), rtol=1e-6)
+    with path.open("rb") as file:
+        assert np.array_equal(model.embed(file), embedding)
+
+
+def test_a_model_without_an_embedding_says_so() -> None:
+    with pytest.raises(ModelError, match=r"^loudness\.tflite: the card names no embedding, .*tim"):
+        classifier().embed(Clip(noise(1.0), RATE))
+
+
+def test_an_embedding_that_is_not_finite_is_an_error_of_the_model() -> None:
+    class Broken(Loudness):
+        def run(self, features: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+            return {**super().run(features), "embedding": np.array([[0.5, np.nan]])}
+
+    model = classifier(Broken(), output=OutputSpec(scores="scores", embedding="embedding"))
+    with pytest.raises(ModelError, match=r"loudness\.tflite: .*infinite values of its embedding"):
+        model.embed(Clip(noise(1.0), RATE))
+
+
 def test_untrained_weights_are_refused_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = ModelFile(
         Path("raw.tflite"), "tflite", b"x", card(provenance=Provenance(state="untrained"))

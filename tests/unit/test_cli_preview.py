@@ -15,7 +15,12 @@ from edge_ser.cli import COMMANDS, main
 from edge_ser.cli.preview import PICTURES
 from edge_ser.corpora import Corpus, Utterance
 from edge_ser.frontend import PRESETS
+from edge_ser.lab.architectures.networks import build
 from edge_ser.lab.augmentation import preset, read_augmentation
+from edge_ser.lab.experiment import from_tables
+from edge_ser.lab.pictures.trained import TRAINED
+from edge_ser.lab.protocols import Split
+from edge_ser.lab.runs import claim, read_run, write_rows
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -202,3 +207,130 @@ def test_an_empty_corpus(tmp_path: Path, monkeypatch: Patch, capsys: Capture) ->
     monkeypatch.setattr("edge_ser.corpora.read_corpus", lambda _: Corpus("none", ()))
     assert main(["preview", "none", "-o", str(tmp_path / "look")]) == 7
     assert "none: no clips" in capsys.readouterr().err
+
+
+class TestTrained:
+    """Pictures of a run's network."""
+
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Path:
+        return make_run(tmp_path / "run", {"name": "cnn-custom-32-8", "width": 4, "depth": 3})
+
+    @pytest.mark.needs("torch")
+    def test_pictures(
+        self, corpus: Path, run: Path, tmp_path: Path, drawn: list[tuple[Any, ...]]
+    ) -> None:
+        look = tmp_path / "look"
+        assert main(["preview", str(corpus), "-o", str(look), "--run", str(run)]) == 0
+        assert sorted(path.name for path in look.iterdir()) == sorted(TRAINED)
+        for path in look.iterdir():
+            assert path.read_bytes().startswith(b"\x89PNG")
+        assert drawn[1][-1] == "three: calm"  # the one that the run tests
+
+    @pytest.mark.needs("torch")
+    @pytest.mark.usefixtures("drawn")
+    def test_a_network_of_one_convolution(self, corpus: Path, tmp_path: Path) -> None:
+        run = make_run(tmp_path / "run", {"name": "cnn-custom-32-8", "width": 4, "depth": 1})
+        look = tmp_path / "look"
+        assert main(["preview", str(corpus), "-o", str(look), "--run", str(run)]) == 0
+        assert sorted({*TRAINED} - {path.name for path in look.iterdir()}) == ["filters_2.png"]
+
+    @pytest.mark.needs("torch")
+    @pytest.mark.usefixtures("drawn")
+    def test_what_is_drawn(
+        self, corpus: Path, run: Path, tmp_path: Path, monkeypatch: Patch
+    ) -> None:
+        import torch
+
+        asked: dict[str, tuple[Any, ...]] = {}
+        for name in ("filters", "frequency_view", "feature_maps", "class_activation"):
+            monkeypatch.setattr(
+                f"edge_ser.lab.pictures.trained.draw_{name}",
+                lambda *given, name=name: asked.update({name: given}),
+            )
+        look = tmp_path / "look"
+        arguments = ["preview", str(corpus), "-o", str(look), "--run", str(run), "--clip", "four"]
+        assert main(arguments) == 0
+        module, samples, rate, answer, path, title = asked["class_activation"]
+        kept = torch.load(run / "last.pt", weights_only=True)["model"]
+        assert all(torch.equal(kept[key], value) for key, value in module.state_dict().items())
+        # Half a second, padded at the end as the family's clips are.
+        expected = np.zeros(16_000, dtype=np.float32)
+        expected[:8000] = 0.1 * np.sin(np.arange(8000) / 4)
+        np.testing.assert_allclose(samples, expected, atol=1e-4)
+        with torch.no_grad():
+            assert answer == int(module(torch.tensor(samples)[None]).argmax())
+        assert (rate, path) == (16_000, look / "class_activation.png")
+        assert title == f"answered {('calm', 'glad')[answer]}; four: glad"
+        assert asked["feature_maps"][1:] == (samples, rate, look / "feature_maps.png", "four: glad")
+        of = "cnn-custom-32-8, weights kept after 1 of 60 epochs"
+        assert asked["filters"][1:] == (rate, look / "filters_2.png", 2, of)
+        assert asked["frequency_view"][1:] == (rate, look / "frequency_view.png", of)
+
+    @pytest.mark.parametrize(
+        ("network", "spoil", "code", "words"),
+        [
+            ("tim-tab1", "", 7, "a network of family tim, expected waveform-cnn"),
+            ("cnn-custom-32-8", "weights", 7, "no last.pt in it, expected the weights of an epoch"),
+            ("cnn-custom-32-8", "config", 7, "expected the folder of a training run"),
+        ],
+    )
+    def test_runs_that_cannot_be_drawn(
+        self,
+        network: str,
+        spoil: str,
+        code: int,
+        words: str,
+        corpus: Path,
+        tmp_path: Path,
+        capsys: Capture,
+    ) -> None:
+        run = make_run(tmp_path / "run", {"name": network}, weights=False)
+        if spoil == "config":
+            (run / "config.toml").unlink()
+        look = tmp_path / "look"
+        assert main(["preview", str(corpus), "-o", str(look), "--run", str(run)]) == code
+        said = capsys.readouterr()
+        assert words in said.err
+        assert len(said.err.splitlines()) == 1
+        assert said.out == ""
+        assert not look.exists()
+
+    @pytest.mark.needs("torch")
+    @pytest.mark.usefixtures("drawn")
+    def test_weights_of_another_network(
+        self, corpus: Path, run: Path, tmp_path: Path, capsys: Capture
+    ) -> None:
+        other = make_run(tmp_path / "other", {"name": "cnn-custom-32-8", "width": 6, "depth": 3})
+        (run / "last.pt").write_bytes((other / "last.pt").read_bytes())
+        arguments = ["preview", str(corpus), "-o", str(tmp_path / "look"), "--run", str(run)]
+        assert main(arguments) == 3
+        assert "another architecture" in capsys.readouterr().err
+
+    def test_a_run_is_not_written_over(self, corpus: Path, tmp_path: Path, capsys: Capture) -> None:
+        (corpus / "one.wav").rename(corpus / "feature_maps.png")
+        manifest = corpus / "manifest.csv"
+        manifest.write_text(manifest.read_text().replace("one.wav", "feature_maps.png"))
+        run = make_run(tmp_path / "run", {"name": "cnn-custom-32-8"}, weights=False)
+        (run / "last.pt").touch()
+        assert main(["preview", str(corpus), "-o", str(corpus), "--run", str(run)]) == 2
+        assert "is one of the inputs" in capsys.readouterr().err
+
+
+def make_run(folder: Path, network: dict[str, Any], weights: bool = True) -> Path:
+    """A run of `corpus` that tests the clip three, after one epoch."""
+    values = {"data": {"corpus": "mine", "labels": ["calm", "glad"]}, "network": network}
+    if network["name"].startswith("cnn-"):
+        values["data"] |= {"frontend": "waveform", "features": {"normalise": "none"},
+                           "clip_samples": 16_000, "pad_side": "end"}  # fmt: skip
+    experiment = from_tables(values, "made", "made.toml")
+    labels = {"one": "calm", "two": "calm", "three": "calm", "four": "glad"}
+    folder.mkdir()
+    claim(folder, experiment, Split("official", ["four", "one", "two"], ["three"], [], [], labels))
+    write_rows(folder, [{"epoch": 0, "loss": 1.0, "accuracy": 0.5, "rate": 0.001}])
+    if weights:
+        import torch
+
+        module = build(experiment.network, 2, (experiment.data.clip_samples,), seed=3)
+        torch.save({"model": module.state_dict()}, read_run(folder).weights)
+    return folder

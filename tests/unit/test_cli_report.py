@@ -138,6 +138,31 @@ def test_an_unfinished_run_is_listed_and_not_counted(
     assert "60.0 ± 14.1" in out
 
 
+def test_unfinished_runs_of_one_name_are_told_apart(tmp_path: Path, capsys: Capture) -> None:
+    for omega in (24, 25):
+        (tmp_path / f"{omega}").mkdir()
+        run_folder(tmp_path / f"{omega}" / "grouped-01", 1, omega, 0.5, epochs=5)
+    assert main(["report", *map(str, tmp_path.glob("*/*"))]) == 0
+    assert (
+        "Unfinished. grouped-01 (omega_0 24; 1 of 5 epochs) and grouped-01 (omega_0 25; 1 of 5 "
+        "epochs): listed and not counted."
+    ) in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_wide_table_goes_on_under_the_same_first_columns(
+    runs: list[str], capsys: Capture
+) -> None:
+    assert main(["report", *runs]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    heads = [line.split() for line in lines if line.startswith("omega_0 ")]
+    assert [head[-1] for head in heads] == ["UAR", "20", "best"]
+    assert heads[2] == ["omega_0", "UAR,", "leaky", "best"]
+    at = next(at for at, line in enumerate(lines) if line.split() == heads[2])
+    assert [line.split()[0] for line in lines[at + 1 : at + 3]] == ["24", "25"]
+    assert lines[at - 1] == ""
+
+
 def test_a_place_that_is_an_input(runs: list[str], capsys: Capture) -> None:
     config = str(Path(runs[0], "config.toml"))
     assert main(["report", *runs, "-o", config]) == 2

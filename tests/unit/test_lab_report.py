@@ -368,6 +368,22 @@ class TestCompare:
         assert len(found.along) == 6
         assert any("training.beta_2" in said for said in notes(found))
 
+    def test_what_a_name_tells_has_no_column(self, made: Maker) -> None:
+        names = ("tim-tab3", "cktim-tab1", "tim-tab6")
+        runs = [
+            made(network={"name": name}, protocol=protocol)
+            for name in names
+            for protocol in ("loso", "stratified")
+        ]
+        found = compare(runs)
+        assert found.keys == ("network.name", "protocol.name")
+        assert found.along == ("network.blocks", "network.continuous")
+        head, rows = tables.figures_table(found)
+        assert head[:2] == ("network", "protocol")
+        assert rows[0][:2] == ("cktim-tab1", "loso")
+        other = made(network={"name": "tim-tab3", "blocks": 4}, protocol="loso")
+        assert "network.blocks" in compare([*runs, other]).keys
+
     def test_a_label_says_no_more_than_is_needed(self, made: Maker) -> None:
         runs = [
             made(network={"name": "tim-tab1"}),
@@ -511,12 +527,27 @@ class TestForms:
         assert rows[0][head.index("accuracy")] == "60.0 ± 14.1\n(seeds ± 14.1)"
         assert rows[0][head.index("runs")] == "1 fold\n(2 seeds)"
 
+    def test_one_run_has_no_spread(self, made: Maker) -> None:
+        blocks = {"network": {"blocks": 3}}
+        runs = [made(accuracies=(0.723,)), *(made(accuracies=(a,), **blocks) for a in (0.5, 0.7))]
+        found = compare([*runs[:2], made(right=None, epochs=9)])
+        assert "±" not in markdown.render(found)
+        assert "±" not in "".join(Page(html.render(found)).words)
+        assert document(found)["experiments"][0]["last"]["accuracy_std"] is None
+        mixed = compare(runs)
+        table = tables.figures_table(mixed)
+        at = table[0].index("accuracy")
+        assert [row[at] for row in table[1]] == ["72.3", "60.0 ± 14.1"]
+        assert not tables.numeric(table)[at]  # to the left, so that means stand under means
+        assert tables.numeric(tables.figures_table(found))[at]
+        assert "Mean ± sample standard deviation over folds and seeds." in markdown.render(mixed)
+
     def test_kept_has_a_column_only_where_a_run_chose(self, made: Maker) -> None:
         plain = compare([made()])
         assert "accuracy, kept" not in tables.ways_table(plain)[0]
         chose = compare([made(keep="best_validation", right="abc")])
         head, rows = tables.ways_table(chose)
-        assert rows[0][head.index("accuracy, kept")] == "75.0 ± 0.0"
+        assert rows[0][head.index("accuracy, kept")] == "75.0"
         assert "lowest validation loss" in markdown.render(chose)
 
     def test_protocols_and_warnings(self, made: Maker) -> None:

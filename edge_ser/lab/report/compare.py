@@ -170,8 +170,15 @@ def compare(runs: Sequence[RunRecord], by: Sequence[str] = ()) -> Comparison:
 
 
 def _worth_a_column(keys: Sequence[str], runs: Sequence[RunRecord]) -> Iterator[str]:
-    """Keys to show: all, or where they are many, those that say what no other or two others say."""
-    keys = [key for key in keys if key not in HAVE_COLUMNS]
+    """Keys to show: all but those that the name of their section tells, as a network's name does;
+    or where they are many, those that say what no other or two others say."""
+    names = {key.rpartition(".")[0]: key for key in keys if key.endswith(".name")}
+    keys = [
+        key
+        for key in keys
+        if key not in HAVE_COLUMNS
+        and (key in names.values() or not _said_by(_name_of(key, names), key, runs))
+    ]
     if len(keys) <= MOST_KEYS:
         yield from keys
         return
@@ -180,6 +187,10 @@ def _worth_a_column(keys: Sequence[str], runs: Sequence[RunRecord]) -> Iterator[
         if len(shown) < MOST_KEYS and not _said_by(shown, key, runs):
             shown.append(key)
             yield key
+
+
+def _name_of(key: str, names: Mapping[str, str]) -> list[str]:
+    return [name for section, name in names.items() if section == key.partition(".")[0]]
 
 
 def _said_by(shown: Sequence[str], key: str, runs: Sequence[RunRecord]) -> bool:

@@ -51,7 +51,7 @@ def _figures(group: Group, way: str) -> Mapping[str, Any] | None:
             return None
         values |= {
             f"{figure}_mean": found.mean,
-            f"{figure}_std": found.std,
+            f"{figure}_std": found.std if len(group.tested) > 1 else None,
             f"{figure}_std_over_seeds": group.over_seeds(way, figure),
         }
     return values

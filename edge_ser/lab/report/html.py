@@ -27,7 +27,8 @@ def _parts(comparison: Comparison) -> Iterator[str]:
     yield '<p class="over">edge-ser report</p>\n<h1>Training runs compared</h1>\n'
     yield f'<p class="under">{escape(notes.headline(comparison))}</p>'
     for said in notes.protocols(comparison):
-        yield f"<p>{escape(said[:1].upper() + said[1:])}.</p>"
+        name, _, meaning = said.partition(":")
+        yield f"<p><b>{escape(name)}</b>:{escape(meaning)}.</p>"
     for word, said in notes.warnings(comparison):
         yield f'<p><span class="status bad">{word}</span> {escape(said)}</p>'
     yield _figures(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from edge_ser.bench.wording import clean, number_of
 from edge_ser.lab.report.compare import Comparison
 from edge_ser.lab.report.figures import LATE, chooses
-from edge_ser.lab.report.tables import titles
+from edge_ser.lab.report.tables import label, titles
 
 __all__ = [
     "CALIBRATION",
@@ -33,10 +33,9 @@ PROTOCOLS = {
 }
 LEAKY = ("published", "stratified")
 """Protocols whose figures say nothing of a speaker who was never heard."""
-SPREAD = (
-    "Accuracy and UAR (the mean recall of the labels) in percent. Mean ± sample standard deviation "
-    "over folds and seeds; seeds: that of each seed's mean over the folds."
-)
+FIGURES = "Accuracy and UAR (the mean recall of the labels) in percent."
+SPREAD = "Mean ± sample standard deviation over folds and seeds"
+SEEDS = "seeds: that of each seed's mean over the folds"
 INTERVALS = (
     "Pooled figures are over all tested clips together, with 95 % intervals of the clips: "
     "clips of one speaker are alike, so other speakers may lie outside."
@@ -71,10 +70,18 @@ def warnings(comparison: Comparison) -> Iterator[tuple[str, str]]:
             f"Under {_listed(leaky)} the speakers who are tested also train: these figures are "
             "higher than for a stranger's voice.",
         )
-    waiting = [run for run in comparison.runs if not run.finished]
-    if waiting:
-        names = _listed([f"{clean(r.name)} ({len(r.rows)} of {r.epochs} epochs)" for r in waiting])
-        yield "Unfinished.", f"{names}: listed and not counted."
+    if not all(run.finished for run in comparison.runs):
+        yield "Unfinished.", f"{_listed(list(_waiting(comparison)))}: listed and not counted."
+
+
+def _waiting(comparison: Comparison) -> Iterator[str]:
+    """Runs that are not finished; of those that are called alike, the experiment too."""
+    names = Counter(run.name for run in comparison.runs)
+    for group in comparison.groups:
+        for run in group.runs:
+            if not run.finished:
+                of = f"{label(comparison, group)}; " if names[run.name] > 1 else ""
+                yield f"{clean(run.name)} ({of}{len(run.rows)} of {run.epochs} epochs)"
 
 
 def figures(comparison: Comparison) -> str:
@@ -86,7 +93,11 @@ def figures(comparison: Comparison) -> str:
         )
     else:
         told = "Told of the last epoch, which was set beforehand."
-    return f"{SPREAD} {told} {INTERVALS}"
+    said = [FIGURES]
+    if any(len(group.tested) > 1 for group in comparison.groups):
+        seeds = any(group.over_seeds("kept", "accuracy") is not None for group in comparison.groups)
+        said.append(f"{SPREAD}; {SEEDS}." if seeds else f"{SPREAD}.")
+    return " ".join([*said, told, INTERVALS])
 
 
 def ways(comparison: Comparison) -> str:

@@ -17,6 +17,7 @@ __all__ = ["CSS", "confusion", "curves", "dots"]
 CSS = """
 section .plots { margin-top: 1.8rem; }
 th, td { padding-right: .85rem; }
+thead th { white-space: normal; vertical-align: bottom; }
 svg .quiet { fill: none; stroke: var(--faint); stroke-width: 1.4; stroke-dasharray: 4 3; }
 svg .area { fill: var(--accent); stroke: none; opacity: .16; }
 svg .cell { fill: var(--accent); stroke: none; }

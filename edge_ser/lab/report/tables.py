@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edge_ser.bench.wording import clean, number_of
-from edge_ser.evaluation import Spread
 from edge_ser.lab.report.compare import MISSING, Comparison, Group, telling
 from edge_ser.lab.report.figures import LATE, WAYS, Look, best, chooses, kept, late
 from edge_ser.lab.report.records import RunRecord
@@ -115,7 +114,7 @@ def ways_table(comparison: Comparison) -> Table:
     """The same runs by the epoch that is told."""
     heads, firsts = _differences(comparison)
     columns = {
-        f"{name}, {way}": [_spread(group.spread(way, figure)) for group in comparison.groups]
+        f"{name}, {way}": [_spread(group, way, figure) for group in comparison.groups]
         for figure, name in (("accuracy", "accuracy"), ("uar", "UAR"))
         for way in WAYS
         if way != "kept" or any(map(chooses, comparison.runs))
@@ -183,10 +182,12 @@ def calibration_table(comparison: Comparison) -> Table | None:
 
 
 def numeric(table: Table) -> tuple[bool, ...]:
-    """Of each column, whether it holds numbers, which stand to the right."""
+    """Of each column, whether it holds numbers, which stand to the right; means do so only if all
+    have a spread behind them or none has."""
     columns = zip(*table[1], strict=True) if table[1] else [() for _ in table[0]]
     return tuple(
         all(cell[:1] in "0123456789±" or cell in (UNFINISHED, MISSING) for cell in column)
+        and len({" ± " in cell for cell in column if cell}) < 2
         for column in columns
     )
 
@@ -205,14 +206,19 @@ def percentage(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _spread(found: Spread | None) -> str:
-    return f"{percentage(found.mean)} ± {percentage(found.std)}" if found else ""
+def _spread(group: Group, way: str, figure: str) -> str:
+    """Mean and standard deviation, which one run alone has not."""
+    found = group.spread(way, figure)
+    if found is None:
+        return ""
+    over = f" ± {percentage(found.std)}" if len(group.tested) > 1 else ""
+    return percentage(found.mean) + over
 
 
 def _reached(group: Group, figure: str) -> str:
     seeds = group.over_seeds("kept", figure)
     over = "" if seeds is None else f"\n(seeds ± {percentage(seeds)})"
-    return _spread(group.spread("kept", figure)) + over
+    return _spread(group, "kept", figure) + over
 
 
 def _look(found: Look | None, figure: str) -> str:

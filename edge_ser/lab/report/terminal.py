@@ -11,6 +11,9 @@ from edge_ser.lab.report.compare import Comparison
 __all__ = ["MOST_RUNS", "lines"]
 
 WIDTH = 100
+"""Characters of a line. A table that is wider goes on in a second one, under the same first
+columns."""
+GAP = 2
 MOST_RUNS = 24
 """Runs that are listed one by one."""
 
@@ -28,25 +31,43 @@ def lines(comparison: Comparison, grid: Grid) -> Iterator[str]:
     for word, said in notes.warnings(comparison):
         yield from _wrapped(f"{word} {said}")
     yield ""
-    yield from _table(tables.figures_table(comparison), grid)
+    first = max(1, len(comparison.keys))
+    yield from _table(tables.figures_table(comparison), grid, first)
     yield from _wrapped(notes.figures(comparison))
     yield ""
-    yield from _table(tables.ways_table(comparison), grid)
+    yield from _table(tables.ways_table(comparison), grid, first)
     yield from _wrapped(notes.ways(comparison))
     yield ""
     if len(comparison.runs) <= MOST_RUNS:
-        yield from _table(tables.runs_table(comparison), grid)
+        yield from _table(tables.runs_table(comparison), grid, min(2, len(comparison.groups)))
     else:
         yield f"{len(comparison.runs)} runs; -o FILE.html or FILE.md lists each"
     for said in notes.notes(comparison):
         yield from _wrapped(said)
 
 
-def _table(table: tables.Table, grid: Grid) -> Iterable[str]:
+def _table(table: tables.Table, grid: Grid, first: int) -> Iterator[str]:
     head, rows = table
     flat = [[cell.replace("\n", " ") for cell in row] for row in rows]
     right = [name for name, is_number in zip(head, tables.numeric(table), strict=True) if is_number]
-    return grid(head, flat, right)
+    for number, part in enumerate(_parts([head, *flat], first)):
+        if number:
+            yield ""
+        names, *cells = ([row[at] for at in part] for row in (head, *flat))
+        yield from grid(names, cells, [name for name in names if name in right])
+
+
+def _parts(rows: Sequence[Sequence[str]], first: int) -> Iterator[list[int]]:
+    """Columns of tables that are not too wide: the first ones in each, the others in turn."""
+    widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
+    leading = list(range(first))
+    part = [*leading]
+    for at in range(first, len(widths)):
+        if part != leading and sum(widths[i] for i in (*part, at)) - GAP > WIDTH:
+            yield part
+            part = [*leading]
+        part.append(at)
+    yield part
 
 
 def _wrapped(text: str) -> list[str]:
