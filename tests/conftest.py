@@ -30,6 +30,7 @@ REQUIRE_ALL = os.environ.get("EDGE_SER_REQUIRE") == "all"
 
 CORPORA = ("checkpoints", "emodb", "emovo", "noise", "ravdess", "speech_commands")
 PACKAGES = {
+    "litert_torch": "pip install -e '.[litert-torch]'",
     "librosa": "pip install -e '.[reference]'",
     "matplotlib": "pip install -e '.[plot]'",
     "onnx": "pip install -e '.[export]'",

@@ -12,7 +12,7 @@ from edge_ser.cli.native import quiet_runtime
 from edge_ser.cli.options import debug_option, debugging
 from edge_ser.cli.output import printable
 from edge_ser.cli.progress import a_person_watches, phases
-from edge_ser.errors import UsageError
+from edge_ser.errors import EdgeSerError, UsageError
 
 if TYPE_CHECKING:
     from edge_ser.card import ModelFile
@@ -95,12 +95,11 @@ def _compared(exported: Exported, real: bool) -> Iterator[str]:
 
 def _run(source: Path, output: Path, form: Form, given: Mapping[str, Any]) -> ModelFile:
     from edge_ser.corpora import read_corpus
+    from edge_ser.lab.runs import read_run
     from edge_ser.lab.shipping import export_run
 
     _refuse_together(given, OF_OTHERS, "a run folder knows that of itself: leave it out")
-    if given["corpus"] is None:
-        raise UsageError(f"{source}: a run folder, expected --corpus with what it was trained on")
-    corpus = read_corpus(given["corpus"])
+    corpus = read_corpus(given["corpus"] or read_run(source).experiment.data.corpus)
     return export_run(
         source,
         corpus,
@@ -207,7 +206,9 @@ def _export(
     is_flag=True,
     help="Keep a quantised file that is slower than float32 here, or not half as large.",
 )
-@click.option("--corpus", metavar="CORPUS", help="What a run was trained on.")
+@click.option(
+    "--corpus", metavar="CORPUS", help="What a run was trained on. [default: as the run names it]"
+)
 @click.option(
     "--fold",
     "folds",
@@ -248,8 +249,8 @@ def command(source: Path | None, output: Path, form: str, **given: Any) -> None:
 
     \b
     Examples:
-      edge-ser export runs/whole --corpus emodb -o my.tflite
-      edge-ser export runs/whole --corpus emodb --form dynamic -o small.tflite
+      edge-ser export runs/whole -o my.tflite
+      edge-ser export runs/whole --form dynamic -o small.tflite
       edge-ser export theirs.keras --labels calm,angry --frontend log-mel \\
           --clip 3 --clips recordings/ -o theirs.tflite
       edge-ser export raw.onnx --labels labels.txt --frontend waveform -o r.onnx
@@ -261,8 +262,15 @@ def command(source: Path | None, output: Path, form: str, **given: Any) -> None:
     'edge-ser[train,export]' for Keras, 'edge-ser[torch,export]' for Torch, and
     'edge-ser[litert-torch]' for Torch to .tflite.
     """
+    refused = None
     with phases(a_person_watches()) as told, quiet_runtime(show=debugging()):
-        model, lines = _export(source, output, cast("Form", form), given, told)
+        try:
+            model, lines = _export(source, output, cast("Form", form), given, told)
+        except EdgeSerError as error:
+            # What converters and runtimes printed before is no clearer than its one line.
+            refused = error
+    if refused is not None:
+        raise refused
     size = model.path.stat().st_size
     click.echo(f"{printable(model.path)}: {model.card.name}, {size} bytes, read again and compared")
     for line in lines:

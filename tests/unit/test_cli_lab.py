@@ -11,6 +11,7 @@ import pytest
 from edge_ser.cli import main
 from edge_ser.cli.export import FORMS
 from edge_ser.corpora import Corpus, Utterance
+from edge_ser.errors import ModelError
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -24,53 +25,132 @@ def corpus(monkeypatch: Patch) -> None:
     monkeypatch.setattr("edge_ser.corpora.read_corpus", lambda _: CORPUS)
 
 
-class TestExport:
-    @pytest.fixture
-    def asked(self, monkeypatch: Patch, tmp_path: Path) -> list[Any]:
-        calls: list[Any] = []
-        (tmp_path / "my.tflite").write_bytes(b"12345")
-        made = SimpleNamespace(path=tmp_path / "my.tflite", card=SimpleNamespace(name="plb-mine"))
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    (folder / "config.toml").touch()
+    return folder
 
-        def job(*arguments: Any) -> Any:
-            calls.append(arguments)
-            return made
 
-        monkeypatch.setattr("edge_ser.lab.jobs.export_run", job)
-        monkeypatch.setattr("edge_ser.lab.jobs.export_untrained", job)
-        return calls
+@pytest.fixture
+def asked(monkeypatch: Patch, tmp_path: Path) -> list[Any]:
+    """What the library was asked for; it makes a file of five bytes."""
+    from edge_ser.lab.export.compare import Comparison, Speed
 
-    def test_a_run(self, asked: list[Any], tmp_path: Path, capsys: Capture) -> None:
-        run = str(tmp_path)
-        options = ["--corpus", "mine", "--form", "dynamic", "--fold", run, "--name", "n"]
-        assert main(["export", "runs/whole", "-o", "my.tflite", "--unfinished", *options]) == 0
-        assert asked == [
-            (Path("runs/whole"), CORPUS, Path("my.tflite"), "dynamic", (tmp_path,), "n", True)
-        ]
-        first, second = capsys.readouterr().out.splitlines()
-        assert first == f"{tmp_path / 'my.tflite'}: plb-mine, 5 bytes, read again and compared"
-        assert second == f"'edge-ser inspect {tmp_path / 'my.tflite'}' shows its card"
+    calls: list[Any] = []
+    (tmp_path / "my.tflite").write_bytes(b"12345")
+    made = SimpleNamespace(path=tmp_path / "my.tflite", card=SimpleNamespace(name="plb-mine"))
 
-    def test_an_untrained_network(self, asked: list[Any], capsys: Capture) -> None:
-        assert main(["export", "--untrained", "plb", "--classes", "3", "-o", "x.onnx"]) == 0
-        assert asked == [("plb", 3, Path("x.onnx"), "float32")]
+    def job(*arguments: Any, **more: Any) -> Any:
+        calls.append((*arguments, *more.values()))
+        return made
 
-    @pytest.mark.parametrize(
-        ("arguments", "words"),
-        [
-            (["-o", "x.onnx"], "expected a RUN folder and --corpus"),
-            (["run", "-o", "x.onnx"], "expected a RUN folder and --corpus"),
-            (["run", "-o", "x.onnx", "--untrained", "plb"], "RUN and --untrained"),
-            (["run", "--corpus", "mine"], "'--output'"),
-        ],
+    def any_source(*arguments: Any) -> Any:
+        calls.append(arguments)
+        compared = Comparison(200, 1.2e-6, 1, 0.36, Speed(1.234, 2.0))
+        return SimpleNamespace(
+            model=made, comparison=compared, framework="Keras", note="folded for 9 frames"
+        )
+
+    monkeypatch.setattr("edge_ser.lab.shipping.export_run", job)
+    monkeypatch.setattr("edge_ser.lab.shipping.export_untrained", job)
+    monkeypatch.setattr("edge_ser.lab.export.sources.export_source", any_source)
+    return calls
+
+
+def test_a_run(asked: list[Any], run: Path, capsys: Capture) -> None:
+    options = ["--corpus", "mine", "--form", "dynamic", "--fold", str(run), "--name", "n"]
+    assert main(["export", str(run), "-o", "my.tflite", "--unfinished", "--force", *options]) == 0
+    assert asked == [(run, CORPUS, Path("my.tflite"), "dynamic", (run,), "n", True, True)]
+    first, second = capsys.readouterr().out.splitlines()
+    made = run.parent / "my.tflite"
+    assert first == f"{made}: plb-mine, 5 bytes, read again and compared"
+    assert second == f"'edge-ser inspect {made}' shows its card"
+
+
+def test_a_run_names_its_corpus(asked: list[Any], run: Path, monkeypatch: Patch) -> None:
+    named = SimpleNamespace(experiment=SimpleNamespace(data=SimpleNamespace(corpus="emodb")))
+    monkeypatch.setattr("edge_ser.lab.runs.read_run", lambda _: named)
+    monkeypatch.setattr("edge_ser.corpora.read_corpus", lambda name: Corpus(name, ()))
+    assert main(["export", str(run), "-o", "my.tflite"]) == 0
+    assert asked[0][1].name == "emodb"
+
+
+def test_an_untrained_network(asked: list[Any]) -> None:
+    assert main(["export", "--untrained", "plb", "--classes", "3", "-o", "x.onnx"]) == 0
+    assert asked == [("plb", 3, Path("x.onnx"), "float32")]
+
+
+def test_a_model_of_somebody_else(asked: list[Any], tmp_path: Path, capsys: Capture) -> None:
+    theirs = str(tmp_path / "theirs.keras")
+    options = ["--labels", "a,b", "--frontend", "log-mel", "--clip", "2", "--clips", "wavs"]
+    texts = ["--name", "n", "--licence", "MIT", "--data", "d", "--task", "t"]
+    assert main(["export", theirs, "-o", "x.onnx", "--outputs", "logits", *options, *texts]) == 0
+    ((path, output, said, form, clips, force, _),) = asked
+    assert (str(path), output, form, clips, force) == (
+        *(theirs, Path("x.onnx"), "float32", "wavs", False),
     )
-    def test_what_does_not_go_together(
-        self, arguments: list[str], words: str, asked: list[Any], capsys: Capture
-    ) -> None:
-        assert main(["export", *arguments]) == 2
-        assert words in capsys.readouterr().err
-        assert asked == []
+    assert (said.labels, said.clip_seconds, said.output) == (("a", "b"), 2.0, "logits")
+    assert (said.name, said.licence, said.data, said.task) == ("n", "MIT", "d", "t")
+    assert [spec.kind for spec in said.frontends] == ["log_mel"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:4] == [
+        "compared with Keras on 200 recordings: largest difference of a probability 1.2e-06, "
+        "1 labels changed",
+        "36% of the float32 file's size, 1.23 ms a clip here against 2.00",
+        "folded for 9 frames",
+    ]
 
-    def test_forms_are_those_of_the_workshop(self) -> None:
-        from edge_ser.lab.export.convert import FORMS as KNOWN
 
-        assert set(FORMS) == set(KNOWN)
+def test_made_up_clips_are_said_to_be_no_speech(asked: list[Any], capsys: Capture) -> None:
+    assert main(["export", "theirs.onnx", "-o", "x.onnx", "--labels", "a,b"]) == 0
+    said = capsys.readouterr().out
+    assert "on 200 made-up clips" in said and "no recording was compared" in said
+
+
+def test_a_state_dict_names_its_network(asked: list[Any]) -> None:
+    options = ["--network", "tim-tab1", "--option", "blocks=2", "--option", "activation=relu"]
+    assert main(["export", "w.pt", "-o", "x.onnx", "--labels", "a,b", *options]) == 0
+    ((_, _, said, *_),) = asked
+    assert (said.network.options.blocks, said.network.options.activation) == (2, "relu")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "x.onnx"], "expected a SOURCE, or --untrained NETWORK"),
+        (["RUN", "-o", "x.onnx", "--corpus", "m", "--labels", "a"], "--labels: a run folder knows"),
+        (["RUN", "-o", "x.onnx", "--untrained", "plb"], "SOURCE and --untrained"),
+        (["RUN", "--corpus", "mine"], "'--output'"),
+        (["a.keras", "-o", "x.onnx", "--fold", "RUN"], "--fold: only for run folders"),
+        (["a.pt", "-o", "x.onnx", "--option", "a=1"], "--option: only used by --network"),
+        (["a.pt", "-o", "x.onnx", "--network", "tim-tab1", "--option", "a"], "expected KEY=VALUE"),
+    ],
+)
+def test_what_does_not_go_together(
+    arguments: list[str], words: str, asked: list[Any], run: Path, capsys: Capture
+) -> None:
+    assert main(["export", *(str(run) if word == "RUN" else word for word in arguments)]) == 2
+    assert words in capsys.readouterr().err
+    assert asked == []
+
+
+def test_a_refusal_is_one_line_whatever_converters_print(
+    asked: list[Any], monkeypatch: Patch, capfd: Capture
+) -> None:
+    import os
+
+    def refusing(*_: Any) -> Any:
+        os.write(2, b"W0000 converter: a page of advice\n")
+        raise ModelError("no")
+
+    monkeypatch.setattr("edge_ser.lab.export.sources.export_source", refusing)
+    assert main(["export", "a.onnx", "-o", "x.onnx"]) == 3
+    assert capfd.readouterr().err == "edge-ser: no\n"
+
+
+def test_forms_are_those_of_the_workshop() -> None:
+    from edge_ser.lab.export.forms import FORMS as KNOWN
+
+    assert FORMS == KNOWN

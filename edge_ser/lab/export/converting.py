@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from edge_ser.errors import DependencyError, EdgeSerError, ModelError
 
-__all__ = ["converting", "first_line"]
+__all__ = ["computing", "converting", "first_line"]
 
 
 @contextlib.contextmanager
@@ -54,7 +54,27 @@ def converting(name: str, to: str, extra: str, advice: str) -> Iterator[None]:
         logging.disable(disabled)
 
 
+@contextlib.contextmanager
+def computing(name: str) -> Iterator[None]:
+    """Let a framework run somebody's model.
+
+    Raises:
+        ModelError: it fails.
+    """
+    try:
+        yield
+    except EdgeSerError:
+        raise
+    except Exception as error:
+        # Whatever a layer raises.
+        raise ModelError(
+            f"{name} fails on these features ({first_line(error)}); give the frontend and the clip "
+            "length that it was trained on"
+        ) from error
+
+
 def first_line(error: BaseException) -> str:
     """What a framework said, for the middle of a one-line message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200]
+    text = (lines[0] if lines else type(error).__name__)[:200]
+    return "".join(character for character in text if character.isprintable())

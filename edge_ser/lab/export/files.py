@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -44,7 +44,7 @@ ADVICE: Mapping[Form, str] = {
     "float32": "the converter changed the graph; try another version of it",
     "float16": "export float32",
     "dynamic": "export float32 or float16",
-    "int8": "dynamic is the quantised form of networks with capsules or attention",
+    "int8": "export dynamic, the quantised form of capsules and attention, or float32",
 }
 
 
@@ -73,7 +73,8 @@ def export_model(
 
     Args:
         model: a `keras.Model` with one output, a `torch.nn.Module` that takes (N, *features) and
-            returns (N, labels), or a `Source`. A module's `embed(x)` becomes a second output.
+            returns (N, labels), or a `Source`. A module's `embed(x)` becomes a second output; it
+            gets a channel axis behind the batch where the card's layout has one, such as NCT.
         card: everything but names of outputs, dtype, goldens and hashes, which are set here.
         path: `.tflite` or `.onnx` file; replaced in one step, or left as it was.
         form: of the weights.
@@ -102,7 +103,7 @@ def export_model(
     told("converting", 0, 1)
     plain, made = convert(reference, kind, form, clips)
     written: list[tuple[Exported, Path]] = []
-    refused: list[ModelError] = []
+    refused: list[tuple[Candidate, ModelError]] = []
     try:
         for number, candidate in enumerate(made):
             part = path.with_name(f".{path.name}.{number}.part")
@@ -115,9 +116,9 @@ def export_model(
                 part.unlink(missing_ok=True)
                 if not isinstance(error, ModelError):
                     raise
-                refused.append(error)
+                refused.append((candidate, error))
         if not written:
-            raise refused[-1]
+            raise _joined(refused, form)
         best, part = min(written, key=lambda pair: _cost(pair[0]))
         _replace(part, path)
     finally:
@@ -265,6 +266,17 @@ def _nearest(outputs: dict[str, Floats], wanted: Floats, name: str) -> str:
     return min(distances, key=lambda output: distances[output])
 
 
+def _joined(refused: Sequence[tuple[Candidate, ModelError]], form: Form) -> ModelError:
+    """Why none of the candidates was kept."""
+    if len(refused) == 1:
+        return refused[0][1]
+    reasons = [
+        f"{candidate.note}: {str(error).partition(', expected')[0].partition(';')[0]}"
+        for candidate, error in refused
+    ]
+    return ModelError(f"no way to {form} holds ({'; '.join(reasons)}); {ADVICE[form]}")
+
+
 def _cost(exported: Exported) -> float:
     speed = exported.comparison.speed
     return exported.comparison.share if speed is None else speed.ratio
@@ -277,14 +289,3 @@ def _replace(part: Path, path: Path) -> None:
         raise StorageError(
             f"{path}: {error.strerror}; choose a file that can be written"
         ) from error
-
-
-def export_keras(
-    model: Any,
-    card: ModelCard,
-    path: str | Path,
-    form: Form = "float32",
-    clips: Blocks = (),
-) -> ModelFile:
-    """As `export_model`, the file alone."""
-    return export_model(model, card, path, form, clips).model

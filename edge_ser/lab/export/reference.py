@@ -114,9 +114,8 @@ def fitted(made: tuple[int, ...], taken: tuple[int, ...], name: str) -> tuple[in
 
 
 def _with_channel(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
-    """The shape with an axis of 1 where the layout, such as NCT, has a channel."""
-    at = layout[1:].find("C")
-    return shape if at < 0 else (*shape[:at], 1, *shape[at:])
+    """The shape with an axis of 1 in front where the layout, such as NCT, has a channel there."""
+    return (1, *shape) if layout.startswith("NC") else shape
 
 
 def counted(scores: Floats, labels: int, name: str) -> Floats:

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge_ser.errors import ModelError, ModelNotFoundError
 from edge_ser.lab import compute
-from edge_ser.lab.export.converting import converting, first_line
+from edge_ser.lab.export.converting import computing, converting, first_line
 from edge_ser.lab.export.forms import Candidate, Form
 from edge_ser.lab.export.reference import (
     Blocks,
@@ -192,11 +192,30 @@ def to_onnx(reference: Reference) -> Candidate:
 
         called = tensorflow.function(call, input_signature=specs)
         proto, _ = tf2onnx.convert.from_function(called, input_signature=specs, opset=OPSET)
+        _hold_captured(proto.graph, called.get_concrete_function().graph.captures)
         return Candidate(proto.SerializeToString())
 
 
+def _hold_captured(graph: Any, captures: Any) -> None:
+    """Put tensors that layers hold beside their weights, as Normalization does, into the graph.
+
+    tf2onnx leaves them as inputs.
+    """
+    from onnx import numpy_helper
+
+    held = {inner.name: outer for outer, inner in captures}
+    for value in [value for value in graph.input if value.name in held]:
+        tensor = held[value.name].numpy()
+        graph.initializer.append(numpy_helper.from_array(tensor, value.name))
+        graph.input.remove(value)
+
+
 def _converting(reference: Reference, to: str) -> contextlib.AbstractContextManager[None]:
-    return converting(reference.name, to, "train,export", "use layers that the converter knows")
+    advice = "use layers that the converter knows"
+    if reference.framework == "saved_model":
+        # Loops keep the free axes that they were saved with, and then have no fixed shapes.
+        advice = "save it with a batch of 1 and no free axes, or as .keras, or write .onnx"
+    return converting(reference.name, to, "train,export", advice)
 
 
 def _signature(shapes: Shapes) -> list[Any]:
@@ -239,7 +258,8 @@ def _scores(
                 tensorflow.constant(block[at : at + at_once].reshape(-1, *shape), "float32")
                 for block, shape in zip(blocks, shapes, strict=True)
             ]
-            found.append(np.asarray(call(rows)))
+            with computing(name):
+                found.append(np.asarray(call(rows)))
         return counted(np.concatenate(found), labels, name)
 
     return scores

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from edge_ser.lab.export.converting import converting
@@ -59,17 +58,17 @@ def _cast(made: Any) -> None:
 
 def _calibration(
     payload: bytes, reference: Reference, clips: Blocks
-) -> dict[str, Iterator[dict[str, Floats]]]:
+) -> dict[str, list[dict[str, Floats]]]:
     """Signature -> clips by input names, spread over all."""
     from ai_edge_litert.interpreter import Interpreter
 
     ((signature, tensors),) = Interpreter(model_content=payload).get_signature_list().items()
     step = max(1, len(clips[0]) // CALIBRATION_CLIPS)
-    rows = (
+    rows = [
         {
             name: block[number].reshape(1, *shape)
             for name, block, shape in zip(tensors["inputs"], clips, reference.shapes, strict=True)
         }
         for number in range(0, len(clips[0]), step)
-    )
+    ]
     return {signature: rows}

@@ -15,7 +15,7 @@ import numpy as np
 from edge_ser.errors import ModelError, ModelNotFoundError
 from edge_ser.lab import compute
 from edge_ser.lab.architectures.networks import Network, build
-from edge_ser.lab.export.converting import converting
+from edge_ser.lab.export.converting import computing, converting
 from edge_ser.lab.export.forms import Candidate
 from edge_ser.lab.export.reference import Blocks, Floats, Reference, Shapes, Source, counted
 
@@ -164,7 +164,7 @@ def _reference(module: torch.nn.Module, shapes: Shapes, labels: int, name: str) 
     original = copy.deepcopy(module).cpu().eval()
 
     def of(function: Callable[..., Any]) -> Callable[[Blocks], Floats]:
-        return lambda blocks: _in_batches(function, blocks, shapes)
+        return lambda blocks: _in_batches(function, blocks, shapes, name)
 
     scores, embed = of(original), getattr(original, "embed", None)
     return Reference(
@@ -177,11 +177,11 @@ def _reference(module: torch.nn.Module, shapes: Shapes, labels: int, name: str) 
     )
 
 
-def _in_batches(function: Callable[..., Any], blocks: Blocks, shapes: Shapes) -> Floats:
+def _in_batches(function: Callable[..., Any], blocks: Blocks, shapes: Shapes, name: str) -> Floats:
     import torch
 
     found = []
-    with torch.inference_mode():
+    with computing(name), torch.inference_mode():
         for at in range(0, len(blocks[0]), BATCH):
             rows = [
                 torch.from_numpy(np.ascontiguousarray(block[at : at + BATCH])).reshape(-1, *shape)
@@ -205,8 +205,12 @@ def _prepared(reference: Reference, clips: Blocks) -> tuple[Any, str]:
     module, note = copy.deepcopy(reference.graph), ""
     if getattr(getattr(module, "options", None), "continuous", False):
         module, note = _folded(module, reference, clips)
-    for part in module.modules():
-        for name in list(getattr(part, "parametrizations", ())):
+    for part in filter(parametrize.is_parametrized, list(module.modules())):
+        # Its class has the computed weights as properties. A copy shares it, and with it would
+        # lose them in the original too.
+        kind = type(part)
+        part.__class__ = type(kind.__name__, kind.__bases__, dict(kind.__dict__))
+        for name in list(part.parametrizations):
             parametrize.remove_parametrizations(part, name)
     return _with_embedding(module) if reference.embedding else module, note
 
