@@ -16,6 +16,7 @@ from edge_ser.lab.architectures.networks import build, network
 from edge_ser.lab.export import export_model
 from edge_ser.lab.export.clips import made_up_clips
 from edge_ser.lab.export.described import Description, card_of
+from edge_ser.lab.export.files import source_of
 from edge_ser.lab.export.sources import export_source, fresh_source, open_source
 from edge_ser.runtime import open_model
 from edge_ser.verification import verify
@@ -99,6 +100,17 @@ def test_the_module_itself_is_left_as_it_was(stranger: Any, exported: Any) -> No
     assert all(torch.equal(before[key], after[key]) for key in before)
     # Its weight normalisation still computes the weight.
     assert stranger.second.weight.shape == (16, 8, 3)
+
+
+def test_an_embedding_that_is_another_is_refused(stranger: Any, tmp_path: Path) -> None:
+    source = source_of(stranger)
+    bound = source.bound(CARD)
+    assert bound.embedding is not None
+    lying = replace(bound, embedding=lambda blocks: 2 + bound.embedding(blocks))
+    source = replace(source, bind=lambda shapes, labels: lying)
+    with pytest.raises(ModelError, match="a value of the embedding is .* from Torch's"):
+        export_model(source, CARD, tmp_path / "m.onnx", clips=clips())
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_both_outputs_need_is_computed_once(exported: Any) -> None:
@@ -234,7 +246,6 @@ def test_tflite_without_its_converter_names_the_extra(
 @pytest.mark.needs("litert_torch")
 def test_tflite_in_every_form(stranger: Any, tmp_path: Path) -> None:
     from edge_ser.lab.export.convert import convert
-    from edge_ser.lab.export.files import source_of
 
     path = tmp_path / "mine.tflite"
     done = export_model(stranger, CARD, path, "int8", clips(), force=True)

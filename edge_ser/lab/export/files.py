@@ -40,6 +40,8 @@ FRAMEWORKS = {
     "tflite": "the original",
 }
 
+EMBEDDING_TOLERANCE = 1e-3
+"""Of its largest value, or of 1 if that is less."""
 ADVICE: Mapping[Form, str] = {
     "float32": "the converter changed the graph; try another version of it",
     "float16": "export float32",
@@ -231,7 +233,10 @@ def _completed(
     distance = float(np.abs(outputs.pop(scores).reshape(-1) - golden).max())
     embedding = None
     if reference.embedding is not None:
-        embedding = _nearest(outputs, reference.embedding(batch)[0].reshape(-1), reference.name)
+        wanted = reference.embedding(batch)[0].reshape(-1)
+        embedding = _nearest(outputs, wanted, reference.name)
+        if form == "float32":
+            _check_embedding(outputs[embedding].reshape(-1), wanted, reference)
     scale = max(1.0, float(np.abs(golden).max()))
     return dataclasses.replace(
         card,
@@ -244,6 +249,16 @@ def _completed(
             round(GOLDEN_TOLERANCES[form] * scale + distance, 6),
         ),
     )
+
+
+def _check_embedding(found: Floats, wanted: Floats, reference: Reference) -> None:
+    allowed = EMBEDDING_TOLERANCE * max(1.0, float(np.abs(wanted).max()))
+    distance = float(np.abs(found - wanted).max())
+    if not distance <= allowed:
+        raise ModelError(
+            f"a value of the embedding is {distance:.2g} from {FRAMEWORKS[reference.framework]}'s, "
+            f"expected at most {allowed:.2g}: {ADVICE['float32']}"
+        )
 
 
 def _nearest(outputs: dict[str, Floats], wanted: Floats, name: str) -> str:
