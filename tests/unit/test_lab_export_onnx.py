@@ -11,7 +11,13 @@ import pytest
 
 from edge_ser.audio import Clip
 from edge_ser.card import write_model
-from edge_ser.errors import DataError, ModelError, ModelNotFoundError, UsageError
+from edge_ser.errors import (
+    DataError,
+    ModelError,
+    ModelNotFoundError,
+    StorageError,
+    UsageError,
+)
 from edge_ser.frontend import PRESETS
 from edge_ser.lab.export import export_model
 from edge_ser.lab.export import files as exporting
@@ -207,6 +213,38 @@ def export_card(folder: Path) -> Any:
     path.unlink()
     (folder / "card.onnx").unlink()
     return replace(card, output=replace(card.output, kind="logits"))
+
+
+def test_nothing_is_left_when_the_work_is_broken_off(
+    theirs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporting, "compare", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        export_source(theirs, tmp_path / "m.onnx", SAID)
+    assert list(tmp_path.iterdir()) == [theirs]
+
+
+def test_where_nothing_can_be_written_is_said(theirs: Path, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"nowhere/m\.onnx: No such file or directory; choose"):
+        export_source(theirs, tmp_path / "nowhere" / "m.onnx", SAID)
+    (tmp_path / "m.onnx").mkdir()
+    with pytest.raises(StorageError, match=r"m\.onnx: Is a directory"):
+        export_source(theirs, tmp_path / "m.onnx", SAID)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "theirs.onnx"]
+
+
+def test_a_full_disk_is_said_of_the_file_that_was_asked_for(
+    theirs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: Any) -> None:
+        raise StorageError(f"{path}: cannot be written (No space left on device); free the space")
+
+    monkeypatch.setattr(exporting, "write_model", full)
+    with pytest.raises(StorageError, match=r"/m\.onnx: cannot be written \(No space left"):
+        export_source(theirs, tmp_path / "m.onnx", SAID)
 
 
 def test_a_model_of_others_keeps_its_kind(theirs: Path, tmp_path: Path) -> None:

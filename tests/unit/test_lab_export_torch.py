@@ -108,7 +108,7 @@ def test_an_embedding_that_is_another_is_refused(stranger: Any, tmp_path: Path) 
     assert bound.embedding is not None
     lying = replace(bound, embedding=lambda blocks: 2 + bound.embedding(blocks))
     source = replace(source, bind=lambda shapes, labels: lying)
-    with pytest.raises(ModelError, match="a value of the embedding is .* from Torch's"):
+    with pytest.raises(ModelError, match=r"a value of the embedding is .* from Torch's"):
         export_model(source, CARD, tmp_path / "m.onnx", clips=clips())
     assert not list(tmp_path.iterdir())
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
+from typing import Any
 
 from edge_ser.card import ModelCard, ModelFile, read_model, write_model
 from edge_ser.container import MAX_FILE_BYTES
-from edge_ser.errors import DataError, ModelError, ProviderError, StorageError, UsageError
+from edge_ser.errors import DataError, ModelError, StorageError, UsageError
 from edge_ser.lab.export.compare import (
     Comparison,
     compare,
@@ -21,33 +21,16 @@ from edge_ser.lab.export.compare import (
     refuse_poor_form,
     time_both,
 )
+from edge_ser.lab.export.completing import ADVICE, completed, not_run, opened
 from edge_ser.lab.export.convert import convert, refuse_other_kind
 from edge_ser.lab.export.forms import FORMS, Candidate, Form, kind_of_name
-from edge_ser.lab.export.goldens import GOLDEN_TOLERANCES, golden_blocks, make_goldens
-from edge_ser.lab.export.reference import Blocks, Floats, Reference, Source
-from edge_ser.runtime import Interpreter, open_model
+from edge_ser.lab.export.reference import FRAMEWORKS, Blocks, Floats, Reference, Source
+from edge_ser.runtime import open_model
 
 __all__ = ["Exported", "Stages", "export_model"]
 
 Stages = Callable[[str, int, int], None]
 """Told what is being done, how many of it are done, and of how many."""
-
-FRAMEWORKS = {
-    "keras": "Keras",
-    "saved_model": "TensorFlow",
-    "torch": "Torch",
-    "onnx": "the original",
-    "tflite": "the original",
-}
-
-EMBEDDING_TOLERANCE = 1e-3
-"""Of its largest value, or of 1 if that is less."""
-ADVICE: Mapping[Form, str] = {
-    "float32": "the converter changed the graph; try another version of it",
-    "float16": "export float32",
-    "dynamic": "export float32 or float16",
-    "int8": "export dynamic, the quantised form of capsules and attention, or float32",
-}
 
 
 @dataclass(frozen=True)
@@ -104,28 +87,22 @@ def export_model(
     wanted = reference.scores(clips)
     told("converting", 0, 1)
     plain, made = convert(reference, kind, form, clips)
-    written: list[tuple[Exported, Path]] = []
+    kept: list[Exported] = []
     refused: list[tuple[Candidate, ModelError]] = []
-    try:
+    with _folder_beside(path) as folder:
         for number, candidate in enumerate(made):
-            part = path.with_name(f".{path.name}.{number}.part")
+            part = folder / f"{number}{path.suffix}"
             try:
                 done = _written(part, candidate, plain, reference, card, form, clips, wanted, told)
                 if not force:
                     refuse_poor_form(done.comparison, form)
-                written.append((done, part))
-            except (ModelError, ProviderError) as error:
-                part.unlink(missing_ok=True)
-                if not isinstance(error, ModelError):
-                    raise
+                kept.append(done)
+            except ModelError as error:
                 refused.append((candidate, error))
-        if not written:
+        if not kept:
             raise _joined(refused, form)
-        best, part = min(written, key=lambda pair: _cost(pair[0]))
-        _replace(part, path)
-    finally:
-        for _, part in written:
-            part.unlink(missing_ok=True)
+        best = min(kept, key=_cost)
+        os.replace(best.model.path, path)
     return dataclasses.replace(best, model=read_model(path))
 
 
@@ -175,9 +152,9 @@ def _written(
     wanted: Floats,
     told: Stages,
 ) -> Exported:
-    """Write a candidate beside, read it again, and compare; it is removed by whoever called."""
+    """Write a candidate, read it again, and compare."""
     framework = FRAMEWORKS[reference.framework]
-    card = _completed(card, _opened(candidate, form), reference, form)
+    card = completed(card, opened(candidate, form), reference, form)
     write_model(part, candidate.payload, card)
     model = read_model(part)
     interpreter = open_model(model.payload)
@@ -186,7 +163,7 @@ def _written(
             interpreter, card, clips, wanted, lambda done, of: told("comparing", done, of)
         )
     except ModelError as error:
-        raise _not_run(error, form) from error
+        raise not_run(error, form) from error
     refuse_another_model(compared, form, framework)
     if form != "float32":
         told("timing", 0, 1)
@@ -199,86 +176,6 @@ def _written(
             else None,
         )
     return Exported(model, compared, framework, candidate.note)
-
-
-def _opened(candidate: Candidate, form: Form) -> Interpreter:
-    """The runtime's own view of a candidate.
-
-    Raises:
-        ModelError: it does not take it; for int8 it says what to do.
-    """
-    try:
-        return open_model(candidate.payload)
-    except ModelError as error:
-        raise _not_run(error, form) from error
-
-
-def _not_run(error: ModelError, form: Form) -> ModelError:
-    said = str(error).partition(";")[0][:160]
-    return ModelError(f"the {form} file does not run ({said}); {ADVICE[form]}")
-
-
-def _completed(
-    card: ModelCard, interpreter: Interpreter, reference: Reference, form: Form
-) -> ModelCard:
-    """The card with what the graph and the framework tell: outputs, dtype, goldens."""
-    signal = golden_blocks(card.frontend, card.input.clip_samples)
-    batch = [block[None] for block in signal]
-    golden = reference.scores(batch)[0]
-    try:
-        outputs = interpreter.run(signal)
-    except ModelError as error:
-        raise _not_run(error, form) from error
-    scores = _nearest(outputs, golden, reference.name)
-    distance = float(np.abs(outputs.pop(scores).reshape(-1) - golden).max())
-    embedding = None
-    if reference.embedding is not None:
-        wanted = reference.embedding(batch)[0].reshape(-1)
-        embedding = _nearest(outputs, wanted, reference.name)
-        if form == "float32":
-            _check_embedding(outputs[embedding].reshape(-1), wanted, reference)
-    scale = max(1.0, float(np.abs(golden).max()))
-    return dataclasses.replace(
-        card,
-        input=dataclasses.replace(card.input, dtype=cast(Any, interpreter.inputs[0].dtype)),
-        output=dataclasses.replace(card.output, scores=scores, embedding=embedding),
-        goldens=make_goldens(
-            card.frontend,
-            card.input.clip_samples,
-            golden,
-            round(GOLDEN_TOLERANCES[form] * scale + distance, 6),
-        ),
-    )
-
-
-def _check_embedding(found: Floats, wanted: Floats, reference: Reference) -> None:
-    allowed = EMBEDDING_TOLERANCE * max(1.0, float(np.abs(wanted).max()))
-    distance = float(np.abs(found - wanted).max())
-    if not distance <= allowed:
-        raise ModelError(
-            f"a value of the embedding is {distance:.2g} from {FRAMEWORKS[reference.framework]}'s, "
-            f"expected at most {allowed:.2g}: {ADVICE['float32']}"
-        )
-
-
-def _nearest(outputs: dict[str, Floats], wanted: Floats, name: str) -> str:
-    """The output of as many values that comes nearest: converters rename and reorder them.
-
-    Raises:
-        ModelError: none has as many.
-    """
-    distances = {
-        output: float(np.nan_to_num(np.abs(values.reshape(-1) - wanted), nan=np.inf).max())
-        for output, values in outputs.items()
-        if values.size == wanted.size
-    }
-    if not distances:
-        sizes = {output: values.size for output, values in outputs.items()}
-        raise ModelError(
-            f"the file of {name} has outputs of {sizes} values, expected one of {wanted.size}: "
-            "the converter changed the graph; try another version of it"
-        )
-    return min(distances, key=lambda output: distances[output])
 
 
 def _joined(refused: Sequence[tuple[Candidate, ModelError]], form: Form) -> ModelError:
@@ -297,9 +194,19 @@ def _cost(exported: Exported) -> float:
     return exported.comparison.share if speed is None else speed.ratio
 
 
-def _replace(part: Path, path: Path) -> None:
+@contextlib.contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """A folder on the same disk for what may not stay; gone afterwards, whatever happens.
+
+    Raises:
+        StorageError: something cannot be written.
+    """
     try:
-        os.replace(part, path)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            yield Path(folder)
+    except StorageError as error:
+        reason = str(error).partition(": ")[2]
+        raise StorageError(f"{path}: {reason}") from error
     except OSError as error:
         raise StorageError(
             f"{path}: {error.strerror}; choose a file that can be written"

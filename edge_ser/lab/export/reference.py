@@ -6,7 +6,7 @@ A `Source` is a model as it was found. Bound to the features that it will run on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from edge_ser.card import ModelCard
 from edge_ser.errors import DataError, ModelError
 
 __all__ = [
+    "FRAMEWORKS",
     "Blocks",
     "Floats",
     "Framework",
@@ -35,6 +36,15 @@ Shapes = tuple[tuple[int, ...], ...]
 """Of the inputs, without the batch; -1 is an axis of any length."""
 Output = Literal["probabilities", "logits"]
 Framework = Literal["keras", "saved_model", "torch", "onnx", "tflite"]
+
+FRAMEWORKS: Mapping[Framework, str] = {
+    "keras": "Keras",
+    "saved_model": "TensorFlow",
+    "torch": "Torch",
+    "onnx": "the original",
+    "tflite": "the original",
+}
+"""For messages: what a file is compared with."""
 
 
 @dataclass(frozen=True, eq=False)

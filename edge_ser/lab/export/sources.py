@@ -11,9 +11,9 @@ from edge_ser.lab.architectures.networks import Network, build
 from edge_ser.lab.experiment import is_frozen
 from edge_ser.lab.export.clips import clip_paths, made_up_clips, real_clips
 from edge_ser.lab.export.described import Description, card_of, output_of
-from edge_ser.lab.export.files import FRAMEWORKS, Exported, Stages, export_model
+from edge_ser.lab.export.files import Exported, Stages, export_model
 from edge_ser.lab.export.forms import Form, kind_of_name
-from edge_ser.lab.export.reference import Blocks, Source
+from edge_ser.lab.export.reference import FRAMEWORKS, Blocks, Source
 from edge_ser.lab.runs import CONFIG, Run
 
 __all__ = ["export_source", "fresh_source", "is_run", "open_source", "run_source"]
