@@ -130,7 +130,7 @@ class Provenance:
     """Versions by name."""
     commit: str = ""
     training_clips: tuple[str, ...] = ()
-    """`Clip.digest` of each: 16 hex digits."""
+    """`Clip.digest` of each that trained, or chose the epoch: 16 hex digits."""
     speakers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

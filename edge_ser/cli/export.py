@@ -245,7 +245,7 @@ def command(source: Path | None, output: Path, form: str, **given: Any) -> None:
     that is slower here than float32, or not half as large, is refused too, unless forced.
 
     A SavedModel is a program that TensorFlow runs: export only those whose source you trust. No
-    code in the other kinds is run, and no pickle is ever opened.
+    code in the other kinds is run: state dicts are read as tensors alone.
 
     \b
     Examples:

@@ -26,7 +26,8 @@ def provenance_of(
     robustness: Sequence[ConditionFigures] = (),
 ) -> Provenance:
     """Data, protocol, figures, uses, versions, and the digests of the training clips."""
-    trained = [data.utterances[name] for name in run.split.train]
+    # Clips that chose the epoch prove as little as those that trained.
+    trained = [data.utterances[name] for name in (*run.split.train, *run.split.validation)]
     metrics: Mapping[str, float] = {}
     if not run.split.test and len(folds) > 1:
         metrics = measure([fold_of(read_run(fold)) for fold in folds])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,7 @@ class Shipped:
     """Folder that holds its run folders."""
     shipped: str
     """The run whose weights are shipped."""
-    files: Mapping[str, Literal["float32", "float16", "dynamic", "int8"]]
+    files: Mapping[str, Form]
     """Suffix of a file's name -> form of the weights."""
     folds: str = ""
     """Pattern of the runs by speaker: figures, calibration and fold models come from them."""
@@ -39,7 +39,9 @@ class Shipped:
     """Pattern of other runs whose records are kept."""
     fold_suffix: Literal[".tflite", ".onnx"] = ".tflite"
     """Of the fold models."""
-    nc: bool = field(default=False)
+    fold_form: Form = "float32"
+    """Of their weights."""
+    nc: bool = False
     """Goes into edge-ser-models-nc."""
 
 
@@ -92,7 +94,7 @@ def export_shipped(
     for run in folds:
         file = home / f"{run.folder.name}{chosen.fold_suffix}"
         name = f"{chosen.name}-{run.folder.name}"
-        yield _exported(run, corpus, file, "float32", folders, name, ())
+        yield _exported(run, corpus, file, chosen.fold_form, folders, name, ())
     for run in (kept, *folds, *_finished(source, chosen.records, True)):
         yield from _copied_records(run, home / "runs" / run.folder.name)
     yield _weights(kept, home / f"{kept.folder.name}{kept.weights.suffix}")

@@ -69,7 +69,8 @@ def test_examples_use_arguments_that_exist(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     assert command.help is not None
-    lines = re.findall(rf"(?<=edge-ser {name}) ?(.*)$", command.help, re.MULTILINE)
+    whole = re.sub(r"\\\n\s*", "", command.help)
+    lines = re.findall(rf"(?<=edge-ser {name}) ?(.*)$", whole, re.MULTILINE)
     for line in lines:
         arguments = shlex.split(re.sub(r"  +\(.*\)|'$|<.*", "", line).strip())
         options = {a.split("=")[0] for a in arguments if a.startswith("-") and a != "-"}

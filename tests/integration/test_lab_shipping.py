@@ -148,6 +148,9 @@ def test_a_run_in_torch_is_calibrated_on_its_validation_clips(
     card = model.card
     assert card.output.kind == "logits" and card.output.ece is not None
     assert "lowest loss on 2 validation clips" in card.provenance.protocol
+    # Those that trained, and those that chose the epoch.
+    heard = {read_clip(u.path).digest() for u in corpus.utterances if u.split != "test"}
+    assert set(card.provenance.training_clips) == heard
     assert "the corpus's own test split" in card.provenance.protocol
     assert verify(model.path).exit_code == 0
     assert (tmp_path / "folds" / "tim-tiny" / "official.pt").is_file()

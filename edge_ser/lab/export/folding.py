@@ -36,7 +36,7 @@ MAX_RANK = 24
 """Beyond it the DFT form takes less time at 188 frames, in many times larger a file."""
 MAX_DIFFERENCE = 1e-3
 """Of logits."""
-ROUNDING = 1e-6
+ROUNDING = 1e-5
 """Of the largest logit: what float32 makes of another order of sums. Untrained networks, whose
 logits are thousands, are compared by it."""
 STREAMS = 2
@@ -68,7 +68,7 @@ def folded(module: TimNet, frames: int, examples: Tensor) -> tuple[nn.Module, Fo
 
     Returns:
         The folded network (of TIM-Net a copy) in evaluation mode, and how it was folded: in the
-        low-rank form if some rank keeps the logits within 1e-3 (or 1e-6 of the largest, where that
+        low-rank form if some rank keeps the logits within 1e-3 (or 1e-5 of the largest, where that
         is more), else by DFT, else by convolution.
 
     Raises:
