@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ import click
 from edge_ser.cli.options import debug_option
 from edge_ser.cli.output import grid, refuse_inputs, rendered, write
 from edge_ser.errors import ConfigError, DataError, StorageError
-from edge_ser.frontend import PRESETS
+from edge_ser.frontend import PRESETS, FrontendSpec
 
 if TYPE_CHECKING:
     from edge_ser.corpora import Corpus, Utterance
@@ -134,6 +134,36 @@ def _folder(path: Path) -> Path:
     return path
 
 
+def _refuse(pictures: Iterable[Path], corpus: str, augmentation: str, clips: Corpus) -> None:
+    """No picture takes the place of something that is read."""
+    inputs: list[str | Path] = [
+        corpus,
+        Path(corpus, "manifest.csv"),
+        augmentation,
+        *(u.path for u in clips.utterances),
+    ]
+    for picture in pictures:
+        refuse_inputs(str(picture), inputs)
+
+
+def _draw_clip(
+    utterance: Utterance,
+    spec: FrontendSpec,
+    steps: Augmentation,
+    seed: int,
+    pictures: Sequence[Path],
+    title: str,
+) -> None:
+    """A clip with its features, and the same after each step."""
+    from edge_ser.audio import read_clip, resample
+    from edge_ser.lab.pictures.data import draw_augmentations, draw_clip
+
+    samples = resample(read_clip(utterance.path), spec.rate, spec.resampler).samples
+    samples = samples[: MAX_SECONDS * spec.rate]
+    draw_clip(samples, spec, pictures[0], title)
+    draw_augmentations(steps, samples, spec, pictures[1], seed, title)
+
+
 @click.command("preview")
 @click.argument("corpus")
 @click.option(
@@ -221,10 +251,9 @@ def command(
 
     The counts by label and speaker go to standard output.
     """
-    from edge_ser.audio import read_clip, resample
     from edge_ser.corpora import read_corpus
     from edge_ser.lab.datasets import by_name, classes_of
-    from edge_ser.lab.pictures.data import draw_augmentations, draw_class_counts, draw_clip
+    from edge_ser.lab.pictures.data import draw_class_counts
     from edge_ser.lab.pictures.trained import TRAINED, draw_trained
 
     steps = _augmentation(augmentation)
@@ -233,25 +262,14 @@ def command(
     named = by_name(clips)
     name = _chosen(clips, named, clip or _tested(run, named))
     pictures = [folder / picture for picture in (*PICTURES, *(TRAINED if run else ()))]
-    inputs: list[str | Path] = [
-        corpus,
-        Path(corpus, "manifest.csv"),
-        augmentation,
-        *(u.path for u in clips.utterances),
-    ]
-    for picture in pictures:
-        refuse_inputs(str(picture), inputs)
+    _refuse(pictures, corpus, augmentation, clips)
 
-    spec = PRESETS[frontend]
-    samples = resample(read_clip(named[name].path), spec.rate, spec.resampler).samples
-    samples = samples[: MAX_SECONDS * spec.rate]
     labels = tuple(label for label in classes_of(clips) if label in clips.labels)
     counts = _counts(clips, labels)
     _folder(folder)
     draw_class_counts(counts, pictures[0], clips.name)
     title = f"{name}: {named[name].label}"
-    draw_clip(samples, spec, pictures[1], title)
-    draw_augmentations(steps, samples, spec, pictures[2], seed, title)
+    _draw_clip(named[name], PRESETS[frontend], steps, seed, pictures[1:3], title)
     if run:
         draw_trained(run, named[name], folder, title)
     pieces = rendered(

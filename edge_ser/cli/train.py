@@ -221,12 +221,11 @@ def command(
 
     chosen = _experiment(experiment, corpus, settings)
     planned = plan(chosen, read_corpus(chosen.data.corpus), folds or None, runs)
-    device = _device(planned, threads)
+    lines = list(_described(planned, _device(planned, threads)))
     if check:
-        write((f"{line}\n" for line in _described(planned, device)), output)
+        write((f"{line}\n" for line in lines), output)
         return
     if a_person_watches():
-        for line in _described(planned, device):
-            click.echo(line, err=True)
+        click.echo("\n".join(lines), err=True)
     folders = _train(planned, seeds, threads)
     write(rendered(map(_record, folders), format_, fields=FIELDS, table=_table), output)

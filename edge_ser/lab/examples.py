@@ -37,10 +37,7 @@ class Examples:
     """An epoch."""
     classes: int
     of_epoch: Callable[[int], tuple[Floats, Labels]]
-
-    def __call__(self, epoch: int) -> tuple[Floats, Labels]:
-        """Shapes (count, *shape) and (count,)."""
-        return self.of_epoch(epoch)
+    """Shapes (count, *shape) and (count,)."""
 
 
 def examples_of(experiment: Experiment, data: Dataset, names: Sequence[str]) -> Examples:

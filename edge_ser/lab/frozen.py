@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from edge_ser.lab.architectures.wav2vec2 import build_backbone, build_head, with_head
+from edge_ser.lab.architectures.wav2vec2 import build_backbone, build_head
 from edge_ser.lab.datasets import Dataset
 from edge_ser.lab.embedding import cached_embeddings
 from edge_ser.lab.experiment import Experiment
-from edge_ser.lab.export.reference import Reference, Shapes, Source
-from edge_ser.lab.export.torch_files import load_weights, module_source
 
-__all__ = ["build_frozen_head", "embedded", "frozen_source"]
+__all__ = ["build_frozen_head", "embedded"]
 
 
 def embedded(
@@ -43,15 +40,3 @@ def _backbone(experiment: Experiment) -> Any:
     # Random weights, where there is no folder, are those of the experiment's seed.
     torch.manual_seed(experiment.training.seed)
     return build_backbone(experiment.network.options, (experiment.data.clip_samples,))
-
-
-def frozen_source(experiment: Experiment, weights: Path) -> Source:
-    """Backbone and trained head as one network of samples, for export."""
-
-    def bind(shapes: Shapes, labels: int) -> Reference:
-        backbone = _backbone(experiment)
-        head = build_head(experiment.network.options, backbone.hidden, labels)
-        load_weights(head, weights, experiment.network)
-        return module_source(with_head(backbone, head).eval()).bind(shapes, labels)
-
-    return Source("torch", experiment.network.name, None, bind, experiment.network.kind.output)

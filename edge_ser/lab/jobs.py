@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from edge_ser.corpora import Corpus
-from edge_ser.errors import DependencyError, UsageError
+from edge_ser.errors import ConfigError, DependencyError, UsageError
 from edge_ser.lab import compute
 from edge_ser.lab.architectures.networks import Framework
 from edge_ser.lab.datasets import by_name, classes_of, read_dataset, selected
@@ -54,8 +54,14 @@ def plan(
 
     Raises:
         UsageError: no such fold.
+        ConfigError: augmented clips for a backbone that hears each clip once.
         DataError: labels, speakers or splits of the corpus do not fit the experiment.
     """
+    if is_frozen(experiment) and experiment.augmentation:
+        raise ConfigError(
+            "[augmentation] with network.freeze = 'all': a frozen backbone hears every clip once; "
+            "leave the section out, or freeze less"
+        )
     clips = selected(corpus, experiment.data)
     labels = experiment.data.labels or classes_of(corpus)
     data = dataclasses.replace(experiment.data, labels=tuple(labels), corpus=corpus.name)

@@ -7,28 +7,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_ser import metrics, signals
-from edge_ser.audio import fit
+from edge_ser import metrics
 from edge_ser.card import ConditionFigures, ModelFile, Provenance
 from edge_ser.corpora import Corpus
 from edge_ser.errors import DataError
-from edge_ser.frontend import Frontend
 from edge_ser.lab import cards
 from edge_ser.lab.architectures.networks import Network, build, network
 from edge_ser.lab.calibration import Calibration, Fold, calibrate, calibrate_held_out
 from edge_ser.lab.datasets import Dataset, read_dataset
-from edge_ser.lab.experiment import DATA, DataOptions, is_frozen
+from edge_ser.lab.experiment import DATA
 from edge_ser.lab.export import Form, Source, export_model
-from edge_ser.lab.jobs import prepare
+from edge_ser.lab.export.clips import CHECK_CLIPS, made_up_clips
+from edge_ser.lab.export.sources import fresh_source, run_source
 from edge_ser.lab.provenance import provenance_of
 from edge_ser.lab.runs import Run, fold_of, read_run
 
-__all__ = ["export_run", "export_untrained", "finished", "synthetic_features"]
+__all__ = ["export_run", "export_untrained", "finished"]
 
-CHECK_CLIPS = 200
-"""Real clips on which every exported file is compared with the network."""
 Stages = Callable[[str, int, int], None]
 
 
@@ -67,11 +63,10 @@ def export_run(
     """
     run = finished(read_run(run_folder), allow_unfinished)
     experiment = run.experiment
-    prepare(experiment.network.kind.framework)
     data = read_dataset(corpus, experiment.data)
     others = [fold_of(read_run(fold)) for fold in folds if fold != run_folder]
     source = cards.SOURCES.get(corpus.name)
-    trained = source_of_run(run)
+    trained = run_source(run)
     card = cards.card_for(
         name or f"{experiment.network.name}-{corpus.name}",
         data.classes,
@@ -113,24 +108,9 @@ def export_untrained(
     )
     labels = [f"class_{index}" for index in range(classes)]
     card = cards.card_for(f"{name}-untrained", labels, provenance, data, chosen.kind)
-    clips = [synthetic_features(data)]
-    return export_model(_random_source(chosen, classes, data, seed), card, path, form, clips).model
-
-
-def source_of_run(run: Run) -> Source:
-    """The network of a run with the weights that it keeps."""
-    experiment = run.experiment
-    if experiment.network.kind.framework == "keras":
-        from edge_ser.lab.export.tensorflow_files import keras_source, load_keras
-
-        return keras_source(load_keras(run.weights))
-    from edge_ser.lab.export.torch_files import network_source
-
-    if is_frozen(experiment):
-        from edge_ser.lab.frozen import frozen_source
-
-        return frozen_source(experiment, run.weights)
-    return network_source(experiment.network, run.weights)
+    source = fresh_source(chosen, classes, data.spec().shape(data.clip_samples), seed)
+    clips = made_up_clips(card.frontend, card.input)
+    return export_model(source, card, path, form, clips).model
 
 
 def counted(chosen: Network, classes: int, shape: tuple[int, ...]) -> int | None:
@@ -157,20 +137,6 @@ def finished(run: Run, allow_unfinished: bool = False) -> Run:
     return run
 
 
-def synthetic_features(data: DataOptions) -> NDArray[np.float32]:
-    """Features of made-up clips at several levels, shape (12, *shape of one clip)."""
-    frontend = Frontend(data.spec())
-    voice = signals.demo_clip(frontend.spec.rate)
-    chirps = signals.as_float(signals.test_signal(data.clip_samples, frontend.spec.rate))
-    gains = 10 ** np.linspace(-2, 0, 6, dtype=np.float32)
-    clips = [
-        fit(gain * clip, data.clip_samples, data.pad_side)
-        for clip in (voice, chirps)
-        for gain in gains
-    ]
-    return np.stack([frontend(clip) for clip in clips])
-
-
 def _held_out(run: Run, trained: Source, data: Dataset) -> Calibration | None:
     """Fitted on the validation clips, its error measured on the test clips; None without both."""
     if run.predictions is None or not run.split.validation:
@@ -181,14 +147,3 @@ def _held_out(run: Run, trained: Source, data: Dataset) -> Calibration | None:
     if run.experiment.network.kind.output == "logits":
         scores = metrics.softmax(scores)
     return calibrate_held_out(Fold(scores, data.labels[at]), fold_of(run))
-
-
-def _random_source(chosen: Network, classes: int, data: DataOptions, seed: int) -> Source:
-    prepare(chosen.kind.framework)
-    if chosen.kind.framework == "torch":
-        from edge_ser.lab.export.torch_files import network_source
-
-        return network_source(chosen, seed=seed)
-    from edge_ser.lab.export.tensorflow_files import keras_source
-
-    return keras_source(build(chosen, classes, data.spec().shape(data.clip_samples), seed))

@@ -48,11 +48,11 @@ def clips(corpus: Callable[[str], Path]) -> tuple[Any, Any]:
 def published(request: Any, corpus: Callable[[str], Path]) -> tuple[Any, int]:
     """A network with its published weights, and how many of the clips it gets right."""
     from edge_ser.lab.architectures import build, network
-    from edge_ser.lab.architectures.tim import load_state
+    from edge_ser.lab.architectures.weights import load_weights
 
     name, right = RIGHT[request.param]
     module = build(network(name), 7, (39, 188)).eval()
-    load_state(module, corpus("checkpoints") / request.param / "model.pt")
+    load_weights(module, corpus("checkpoints") / request.param / "model.pt")
     return module, right
 
 

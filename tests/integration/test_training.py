@@ -20,6 +20,7 @@ from edge_ser.lab import compute, jobs
 from edge_ser.lab.architectures.networks import network
 from edge_ser.lab.datasets import Dataset
 from edge_ser.lab.experiment import DATA, Experiment, TrainingOptions
+from edge_ser.lab.export.sources import run_source
 from edge_ser.lab.protocols import ProtocolOptions, Split
 from edge_ser.lab.runs import fold_of, read_run
 
@@ -286,7 +287,6 @@ def test_a_frozen_backbone_sees_every_clip_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The head is trained on cached vectors, and joined to its backbone gives the same scores."""
-    from edge_ser.lab import frozen
     from edge_ser.lab.datasets import read_dataset
 
     monkeypatch.setenv("EDGE_SER_RUNS", str(tmp_path / "runs"))
@@ -305,6 +305,8 @@ def test_a_frozen_backbone_sees_every_clip_once(
         ProtocolOptions("loso"),
         TrainingOptions(epochs=2, batch=4),
     )
+    with pytest.raises(ConfigError, match=r"frozen backbone hears every clip once"):
+        jobs.plan(replace(chosen, augmentation={"gain": {}}), corpus, [1])
     planned = jobs.plan(chosen, corpus, [1])
     (folder,) = jobs.train_job(planned, threads=1)
     assert len(list((tmp_path / "runs" / "embeddings").rglob("*.npy"))) == 9
@@ -312,7 +314,7 @@ def test_a_frozen_backbone_sees_every_clip_once(
     classes = 3
     data = read_dataset(planned.corpus, planned.experiment.data)
     at = data.index(planned.splits[0].test)
-    source = frozen.frozen_source(planned.experiment, folder / "last.pt")
+    source = run_source(read_run(folder))
     logits = source.bind(((4_500,),), classes).scores([data.features[at]])
     scores = metrics.softmax(logits.astype(np.float64))
     np.testing.assert_allclose(scores, fold_of(read_run(folder)).scores, atol=1e-5)

@@ -226,7 +226,7 @@ def test_weights_of_another_network_are_refused_strictly(tmp_path: Path) -> None
 def test_the_checkpoint_of_a_run_has_its_weights(tmp_path: Path) -> None:
     import torch
 
-    from edge_ser.lab.export.torch_files import load_weights
+    from edge_ser.lab.architectures.weights import load_weights
 
     state = build(network("tim-tab1"), 3, (39, 188), 0).state_dict()
     torch.save({"model": state, "optimizer": {"lr": 1.0}, "epochs": 3}, tmp_path / "last.pt")

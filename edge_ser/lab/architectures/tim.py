@@ -7,30 +7,25 @@ of the published state dicts.
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_ser.errors import DataError, ModelError
+from edge_ser.errors import DataError
 from edge_ser.lab.architectures.continuous import CkConv
 from edge_ser.lab.architectures.networks import networks
 from edge_ser.lab.architectures.options import TimOptions
 
-__all__ = ["FRAMES", "TimNet", "build", "load_state"]
+__all__ = ["FRAMES", "TimNet", "build", "hint"]
 
 FRAMES = 188
 """Of the published networks' clips: 96,000 samples at 22,050 Hz, one frame in 512."""
 INPUT_OMEGA = 1.0
 INPUT_DROPOUT = 0.1
 MAX_BLOCKS = 10
-MAX_FILE = 1 << 28
-"""Bytes of a state dict; the largest network has 90 MB."""
 
 
 class CausalConv(nn.Conv1d):  # type: ignore[misc]
@@ -138,64 +133,12 @@ def build(options: TimOptions, classes: int, shape: tuple[int, ...] = (39, FRAME
     return TimNet(options, classes, shape[1])
 
 
-def load_state(module: nn.Module, path: Path) -> None:
-    """Load a state dict into a network, all keys and shapes as they are.
-
-    Args:
-        module: the network, changed in place.
-        path: a file of `torch.save(network.state_dict(), path)`; read without running code.
-
-    Raises:
-        ModelError: the file cannot be read, holds something else, or is of another architecture:
-            told are the first difference and, for this family, which network it fits.
-    """
-    state = _read_state(path)
-    wanted = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
-    if wanted != found:
-        raise ModelError(
-            f"{path}: another architecture, {_difference(wanted, found)}; {_hint(found)}"
-        )
-    module.load_state_dict(state, strict=True)
-
-
-def _read_state(path: Path) -> Mapping[str, Tensor]:
-    expected = "expected a state dict saved by Torch: give another file"
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE:
-            raise ModelError(f"{path}: {size} bytes, at most {MAX_FILE} are taken; {expected}")
-        with warnings.catch_warnings():
-            # Torch warns of foreign pickles before it refuses them; the error below says enough.
-            warnings.simplefilter("ignore")
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or 'cannot be read'}; {expected}") from error
-    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        raise ModelError(f"{path}: cannot be read as weights only; {expected}") from error
-    if not isinstance(state, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
-    ):
-        raise ModelError(f"{path}: holds no tensors by name; {expected}")
-    return state
-
-
-def _difference(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
-    """The first key, in the network's order, that is missing, of another shape, or too much."""
-    for key, shape in wanted.items():
-        if key not in found:
-            return f"it has no {key}, expected one of shape {shape}"
-        if found[key] != shape:
-            return f"{key} has shape {found[key]}, expected {shape}"
-    return f"it has {next(key for key in found if key not in wanted)}, expected no such key"
-
-
-def _hint(found: Mapping[str, tuple[int, ...]]) -> str:
-    """Which network of this family such a state dict fits, as far as it can be told."""
+def hint(found: Mapping[str, tuple[int, ...]]) -> str | None:
+    """Which network of this family fits a state dict of these shapes; None if it cannot be told."""
     blocks = found.get("ctim_net.weightsdyn_fun", ())
     classes = found.get("classifier.weight", ())
     if len(blocks) != 2 or len(classes) != 2:
-        return "take the network that it was trained with"
+        return None
     if "ctim_net.conv_forward.bias" in found and any("kernel_gen" in key for key in found):
         return "it has biases of continuous convolutions, which the published networks never have"
     hidden = found.get("ctim_net.conv_forward.kernel_gen.batch_norm1.weight", (0,))[0]

@@ -120,7 +120,41 @@ def card_of(source: Source, said: Description) -> ModelCard:
             "model's outputs, such as anger,joy,neutral"
         )
     family = DATA[said.network.family] if said.network else None
-    specs = said.frontends or ((family.spec(),) if family else ())
+    specs, inputs = _frontends(source, said)
+    samples = _clip_samples(source, said, specs, family.clip_samples if family else None)
+    specs = tuple(
+        _turned(spec, taken, samples) if taken else spec
+        for spec, taken in zip(specs, inputs, strict=True)
+    )
+    return ModelCard(
+        name=said.name or Path(source.name).stem,
+        task=said.task,
+        labels=tuple(labels),
+        input=InputSpec(
+            rate=specs[0].rate,
+            clip_samples=samples,
+            pad_side=family.pad_side if family else "both",
+            layout=_layouts(source, said.network, specs, inputs, samples),
+        ),
+        frontend=specs,
+        output=OutputSpec(kind=said.output or source.output or "probabilities"),
+        provenance=Provenance(
+            state="trained",
+            network=said.network.name if said.network else "",
+            parameters=said.network.parameters.get(len(labels)) if said.network else None,
+            data=said.data or "not stated",
+            licence=said.licence,
+            excluded_use=cards.EXCLUDED_USE,
+            tools=cards.tools(),
+        ),
+    )
+
+
+def _frontends(
+    source: Source, said: Description
+) -> tuple[tuple[FrontendSpec, ...], tuple[tuple[int, ...], ...]]:
+    """Frontends and, for each, the shape that the model takes, () where it does not say."""
+    specs = said.frontends or ((DATA[said.network.family].spec(),) if said.network else ())
     if not specs:
         raise UsageError(
             f"{source.name}: no frontend, expected --frontend with the features that it was "
@@ -132,39 +166,7 @@ def card_of(source: Source, said: Description) -> ModelCard:
             f"{source.name} takes {len(inputs)} inputs, {len(specs)} frontends were given: "
             "give --frontend once for each, in their order"
         )
-    samples = _clip_samples(source, said, specs, family.clip_samples if family else None)
-    specs = tuple(
-        _turned(spec, taken, samples) if taken else spec
-        for spec, taken in zip(specs, inputs, strict=True)
-    )
-    layout = (
-        said.network.kind.layout
-        if said.network
-        else ",".join(
-            _layout(spec, fitted(spec.shape(samples), taken, source.name))
-            for spec, taken in zip(specs, inputs, strict=True)
-        )
-    )
-    return ModelCard(
-        name=said.name or Path(source.name).stem,
-        task=said.task,
-        labels=tuple(labels),
-        input=InputSpec(
-            rate=specs[0].rate,
-            clip_samples=samples,
-            pad_side=family.pad_side if family else "both",
-            layout=layout,
-        ),
-        frontend=specs,
-        output=OutputSpec(kind=said.output or source.output or "probabilities"),
-        provenance=Provenance(
-            state="trained",
-            data=said.data or "not stated",
-            licence=said.licence,
-            excluded_use=cards.EXCLUDED_USE,
-            tools=cards.tools(),
-        ),
-    )
+    return specs, inputs
 
 
 def output_of(scores: Floats, said: Output | None, name: str) -> Output:
@@ -244,6 +246,22 @@ def _turned(spec: FrontendSpec, taken: tuple[int, ...], samples: int) -> Fronten
             continue
         return variant
     return spec
+
+
+def _layouts(
+    source: Source,
+    network: Network | None,
+    specs: Sequence[FrontendSpec],
+    inputs: Sequence[tuple[int, ...]],
+    samples: int,
+) -> str:
+    """Axes of all inputs."""
+    if network:
+        return network.kind.layout
+    return ",".join(
+        _layout(spec, fitted(spec.shape(samples), taken, source.name))
+        for spec, taken in zip(specs, inputs, strict=True)
+    )
 
 
 def _layout(spec: FrontendSpec, shape: tuple[int, ...]) -> str:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import copy
 import io
-import pickle
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_ser.errors import ModelError, ModelNotFoundError
 from edge_ser.lab import compute
 from edge_ser.lab.architectures.networks import Network, build
+from edge_ser.lab.architectures.weights import load_weights
 from edge_ser.lab.export.converting import computing, converting
 from edge_ser.lab.export.forms import Candidate
 from edge_ser.lab.export.reference import Blocks, Floats, Reference, Shapes, Source, counted
@@ -22,7 +20,7 @@ from edge_ser.lab.export.reference import Blocks, Floats, Reference, Shapes, Sou
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["load_weights", "module_source", "network_source", "to_onnx", "to_tflite"]
+__all__ = ["module_source", "network_source", "to_onnx", "to_tflite"]
 
 OPSET = 18
 """Of the ONNX operators: the least that torch's exporter writes; every ONNX Runtime since 1.14."""
@@ -30,9 +28,6 @@ BATCH = 16
 EXAMPLES = 12
 """Clips on which a folded network is compared with the one that it was made of."""
 ADVICE = "use layers that the converter knows"
-EXPECTED = "expected a state dict: torch.save(model.state_dict(), FILE)"
-MAX_WEIGHTS = 4 << 30
-"""Bytes of a file of weights; Wav2Vec2 large has 1.3 GB."""
 
 
 def module_source(module: torch.nn.Module, inputs: Shapes | None = None, name: str = "") -> Source:
@@ -79,38 +74,6 @@ def network_source(
         return _reference(module, shapes, labels, network.name)
 
     return Source("torch", network.name, None, bind, network.kind.output)
-
-
-def load_weights(module: torch.nn.Module, path: Path, network: Network | None = None) -> None:
-    """Load a state dict, or the one in a checkpoint of a run, into a network: strictly.
-
-    Nothing but tensors and plain values is unpickled.
-
-    Raises:
-        ModelNotFoundError: no such file.
-        ModelError: it cannot be read so, holds something else, or is of another architecture.
-    """
-    import torch
-
-    state = _read_weights(path)
-    if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
-        state = state["model"]
-    elif network is not None and hasattr(import_module(network.kind.module), "load_state"):
-        # The family can tell which of its networks the file fits.
-        import_module(network.kind.module).load_state(module, path)
-        return
-    if not isinstance(state, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
-    ):
-        raise ModelError(f"{path}: holds no tensors by name; {EXPECTED}")
-    wanted = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
-    if wanted != found:
-        raise ModelError(
-            f"{path}: another architecture, {_difference(wanted, found)}; name the network and "
-            "the options that it was trained with"
-        )
-    module.load_state_dict(state, strict=True)
 
 
 def to_onnx(reference: Reference, clips: Blocks) -> Candidate:
@@ -240,30 +203,3 @@ def _with_embedding(module: Any) -> Any:
             return self.network(*blocks), self.network.embed(*blocks)
 
     return Both().eval()
-
-
-def _difference(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
-    """The first key that is missing, of another shape, or too much."""
-    for key, shape in wanted.items():
-        if key not in found:
-            return f"it has no {key}, expected one of shape {shape}"
-        if found[key] != shape:
-            return f"{key} has shape {found[key]}, expected {shape}"
-    return f"it has {next(key for key in found if key not in wanted)}, expected no such key"
-
-
-def _read_weights(path: Path) -> Any:
-    import torch
-
-    if not path.is_file():
-        raise ModelNotFoundError(f"{path}: no such file, {EXPECTED}")
-    size = path.stat().st_size
-    if size > MAX_WEIGHTS:
-        raise ModelError(f"{path}: {size} bytes, at most {MAX_WEIGHTS} are taken; {EXPECTED}")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or 'cannot be read'}; {EXPECTED}") from error
-    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        # A whole module that was pickled is code, and ends here too.
-        raise ModelError(f"{path}: cannot be read as weights alone; {EXPECTED}") from error

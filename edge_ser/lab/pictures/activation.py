@@ -151,30 +151,13 @@ def draw_class_activation(
     with _evaluating(module):
         logits = module(_as_batch(module, samples))[0].detach().cpu().double()
     share = float(logits.softmax(0)[chosen])
-    start, end = _stretch(module, number, len(added), rate)
-    edges = np.linspace(start, end, len(added) + 1)
-    largest = float(np.abs(added).max()) or 1.0
 
     figure = new_figure(9.5, 4.6)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.2, 1])
-    image = above.imshow(
-        added[None],
-        aspect="auto",
-        extent=(start, end, -1, 1),
-        cmap="RdBu",
-        vmin=-largest,
-        vmax=largest,
-        alpha=0.6,
-        interpolation="nearest",
-    )
-    _draw_waveform(above, samples, rate, color="black")
-    for side, color in ((np.maximum, ACCENT), (np.minimum, AGAINST)):
-        # One shape for all: an early map has thousands of bars, which take a minute one by one.
-        below.stairs(side(added, 0), edges, fill=True, color=color, linewidth=0)
-    below.axhline(0, color=FAINT, linewidth=0.8)
-    plain_axes(below)
-    below.set(xlabel="seconds", ylabel="added to the logit", xlim=(0, len(samples) / rate))
-    figure.colorbar(image, ax=above, label="added to the logit", pad=0.01)
+    panels = figure.subplots(2, 1, sharex=True, height_ratios=[1.2, 1])
+    _draw_waveform(panels[0], samples, rate, color="black")
+    image = _draw_added(panels, added, _stretch(module, number, len(added), rate))
+    panels[1].set_xlim(0, len(samples) / rate)
+    figure.colorbar(image, ax=panels[0], label="added to the logit", pad=0.01)
     places = module.places(number)
     heading(
         figure,
@@ -183,6 +166,30 @@ def draw_class_activation(
         f"is {1000 * places.step / rate:.3g} ms and sees {1000 * places.reach / rate:.3g} ms",
     )
     write_png(figure, path)
+
+
+def _draw_added(panels: tuple[Axes, Axes], added: Floats, stretch: tuple[float, float]) -> Any:
+    """The same numbers as a shade behind the waveform and as bars below; returns the shade."""
+    start, end = stretch
+    largest = float(np.abs(added).max()) or 1.0
+    image = panels[0].imshow(
+        added[None],
+        aspect="auto",
+        extent=(start, end, *panels[0].get_ylim()),
+        cmap="RdBu",
+        vmin=-largest,
+        vmax=largest,
+        alpha=0.6,
+        interpolation="nearest",
+    )
+    edges = np.linspace(start, end, len(added) + 1)
+    for side, color in ((np.maximum, ACCENT), (np.minimum, AGAINST)):
+        # One shape for all: an early map has thousands of bars, which take a minute one by one.
+        panels[1].stairs(side(added, 0), edges, fill=True, color=color, linewidth=0)
+    panels[1].axhline(0, color=FAINT, linewidth=0.8)
+    panels[1].set(xlabel="seconds", ylabel="added to the logit")
+    plain_axes(panels[1])
+    return image
 
 
 def _draw_waveform(axes: Axes, samples: NDArray[Any], rate: int, color: str = ACCENT) -> None:

@@ -10,6 +10,7 @@ from edge_ser.corpora import Utterance
 from edge_ser.errors import DataError
 from edge_ser.frontend import Frontend
 from edge_ser.lab.architectures.networks import build
+from edge_ser.lab.architectures.weights import load_weights
 from edge_ser.lab.compute import prepare_torch
 from edge_ser.lab.pictures.activation import draw_class_activation, draw_feature_maps
 from edge_ser.lab.pictures.network import draw_filters, draw_frequency_view
@@ -56,8 +57,6 @@ def trained_network(run: Run) -> WaveformCnn:
     """
     check_family(run)
     prepare_torch()
-    from edge_ser.lab.export.torch_files import load_weights
-
     data, network = run.experiment.data, run.experiment.network
     module: WaveformCnn = build(network, len(run.classes), data.spec().shape(data.clip_samples))
     load_weights(module, run.weights, network)

@@ -108,7 +108,7 @@ def _run_epoch(
 ) -> Row:
     """Train on the examples in an order drawn from (seed, epoch)."""
     inner, order = np.random.SeedSequence([options.seed, epoch]).spawn(2)
-    features, labels = examples(epoch)
+    features, labels = examples.of_epoch(epoch)
     drawn = np.random.default_rng(order).permutation(len(labels))
     targets = np.eye(examples.classes, dtype=np.float32)[labels]
     smoothed = targets * (1 - options.label_smoothing) + options.label_smoothing / examples.classes
