@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_ser import metrics
 from edge_ser.card import ConditionFigures, ModelFile, Provenance
@@ -25,6 +26,9 @@ from edge_ser.lab.runs import Run, fold_of, read_run
 
 __all__ = ["export_run", "export_untrained", "finished"]
 
+JUDGED_CLIPS = 500
+"""Most clips on which a file is compared with its network, and what a smaller form loses is found:
+those that the run tests, all if it tests none."""
 Stages = Callable[[str, int, int], None]
 
 
@@ -80,9 +84,18 @@ def export_run(
         source.bandwidth_hz if source else None,
         calibrate(others) if len(others) > 1 else _held_out(run, trained, data),
     )
-    spread = np.linspace(0, len(data.names) - 1, min(CHECK_CLIPS, len(data.names)), dtype=int)
+    judged = _spread(data, run.split.test or data.names, JUDGED_CLIPS)
+    heard = _spread(data, run.split.train, CHECK_CLIPS)
     return export_model(
-        trained, card, path, form, [data.features[spread]], force=force, told=told
+        trained,
+        card,
+        path,
+        form,
+        [data.features[judged]],
+        force,
+        told,
+        data.labels[judged],
+        [data.features[heard]],
     ).model
 
 
@@ -135,6 +148,12 @@ def finished(run: Run, allow_unfinished: bool = False) -> Run:
             "expected all: go on with the training first"
         )
     return run
+
+
+def _spread(data: Dataset, names: Sequence[str], most: int) -> NDArray[np.int64]:
+    """Where clips of these names stand: so many, spread over all."""
+    at = np.asarray(data.index(names))
+    return at[np.linspace(0, len(at) - 1, min(most, len(at)), dtype=int)]
 
 
 def _held_out(run: Run, trained: Source, data: Dataset) -> Calibration | None:

@@ -24,6 +24,7 @@ from edge_ser.lab.export import files as exporting
 from edge_ser.lab.export.clips import clip_paths, made_up_clips
 from edge_ser.lab.export.described import Description
 from edge_ser.lab.export.foreign import foreign_source
+from edge_ser.lab.export.onnx_forms import in_form
 from edge_ser.lab.export.reference import Reference, Source
 from edge_ser.lab.export.sources import export_source, is_run, open_source
 from edge_ser.runtime import open_model
@@ -148,9 +149,25 @@ def test_what_is_found_of_outputs(tmp_path: Path) -> None:
 
 def test_int8_is_had_in_the_way_that_holds(theirs: Path, tmp_path: Path, recordings: str) -> None:
     done = export_source(theirs, tmp_path / "m.onnx", SAID, "int8", recordings, force=True)
-    assert done.note in ("static, calibrated", "dynamic")
+    assert done.note in ("static", "static, first and last layer in float32", "dynamic")
     assert done.comparison.speed is not None and done.comparison.changed == 0
     assert len(done.model.payload) < 0.5 * len(theirs.read_bytes())
+
+
+def test_the_first_and_the_last_layer_stay_as_they_are(theirs: Path) -> None:
+    import onnx
+
+    payload = theirs.read_bytes()
+    reference = open_source(theirs, SAID).bind(((1, SAMPLES),), 3)
+    clips = [np.random.default_rng(0).uniform(-1, 1, (8, 1, SAMPLES)).astype(np.float32)]
+    made = {way.note: way.payload for way in in_form(payload, "int8", reference, clips)}
+    kinds = {
+        note: [node.op_type for node in onnx.load_from_string(graph).graph.node]
+        for note, graph in made.items()
+    }
+    within = kinds["static, first and last layer in float32"]
+    assert within.index("Conv") < within.index("QuantizeLinear")
+    assert kinds["static"].count("DequantizeLinear") > within.count("DequantizeLinear") > 0
 
 
 @pytest.mark.parametrize("form", ["float16", "dynamic"])

@@ -108,10 +108,10 @@ CLIPS = [np.array([[0.0, 1.0], [3.0, 1.0], [2.0, 2.1]], np.float32)]
 
 def test_logits_are_compared_as_probabilities() -> None:
     told: list[Any] = []
-    found = compare(Echo(), CARD, CLIPS, CLIPS[0], lambda *at: told.append(at))
+    found = compare(Echo(), CARD, CLIPS, CLIPS[0], None, lambda *at: told.append(at))
     assert found == Comparison(clips=3, worst=0.0, changed=0)
     assert told == [(1, 3), (2, 3), (3, 3)]
-    turned = compare(Echo(-1.0), CARD, CLIPS, CLIPS[0], lambda *_: None)
+    turned = compare(Echo(-1.0), CARD, CLIPS, CLIPS[0], None, lambda *_: None)
     assert turned.changed == 3
     assert turned.worst == pytest.approx(2 / (1 + np.exp(-2)) - 1)
     np.testing.assert_allclose(probabilities(CLIPS[0], "logits").sum(axis=1), 1)
@@ -119,7 +119,7 @@ def test_logits_are_compared_as_probabilities() -> None:
 
 
 def test_scores_that_are_no_numbers_are_infinitely_far() -> None:
-    found = compare(Echo(np.nan), CARD, CLIPS, CLIPS[0], lambda *_: None)
+    found = compare(Echo(np.nan), CARD, CLIPS, CLIPS[0], None, lambda *_: None)
     with pytest.raises(ModelError, match="float16 file is inf from Torch's"):
         refuse_another_model(found, "float16", "Torch")
 
@@ -129,12 +129,21 @@ def test_scores_that_are_no_numbers_are_infinitely_far() -> None:
     [
         ({"worst": 2e-4}, "float32", "is 0.0002 from Keras's, expected at most 0.0001"),
         ({"changed": 2}, "int8", "changes 2 of 100 labels, expected at most 1%"),
+        ({"lost": 0.011}, "int8", "loses 1.1% of UAR on 100 clips, expected at most 1%"),
     ],
 )
 def test_another_model_is_refused(changes: Any, form: Any, words: str) -> None:
     refuse_another_model(FINE, form, "Keras")
     with pytest.raises(ModelError, match=words):
         refuse_another_model(replace(FINE, **changes), form, "Keras")
+
+
+def test_where_it_is_known_what_is_right_labels_may_change_for_the_better() -> None:
+    refuse_another_model(replace(FINE, changed=50, lost=-0.2), "int8", "Keras")
+    right = np.array([1, 0, 0])
+    found = compare(Echo(-1.0), CARD, CLIPS, CLIPS[0], right, lambda *_: None)
+    # The original answers 1, 0, 1: recalls of 1 and 1/2; the opposite 0, 1, 0: 0 and 1/2.
+    assert found.changed == 3 and found.lost == pytest.approx(0.5)
 
 
 def test_quantised_forms_have_to_be_worth_having() -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edge_ser.card import ModelCard
 from edge_ser.errors import ModelError
-from edge_ser.lab.export.forms import Form
+from edge_ser.lab.export.forms import ADVICE, Form
 from edge_ser.lab.export.reference import Blocks, Floats, Output
-from edge_ser.metrics import softmax
+from edge_ser.metrics import softmax, uar
 from edge_ser.runtime import Interpreter
 
 __all__ = [
@@ -26,10 +26,14 @@ __all__ = [
     "time_both",
 ]
 
+Labels = NDArray[np.int64]
+
 FLOAT32_TOLERANCE = 1e-4
 """Largest difference from the framework of any probability of a float32 file."""
 LABELS_CHANGED = 0.01
-"""Largest share of clips whose label a smaller form may change."""
+"""Largest share of clips whose label a smaller form may change, where none is known to be right."""
+UAR_LOST = 0.01
+"""Largest loss of unweighted average recall of a smaller form, where labels are known."""
 LARGEST_SHARE = 0.5
 """Of the float32 file's size, for quantised forms."""
 SLOWEST = 1.05
@@ -63,6 +67,9 @@ class Comparison:
     """Largest difference of a probability."""
     changed: int
     """Clips whose label is another."""
+    lost: float | None = None
+    """Unweighted average recall that the model has more than the file; None if what is right is
+    not known."""
     share: float = 1.0
     """Of the float32 file's bytes, without the card."""
     speed: Speed | None = None
@@ -80,6 +87,7 @@ def compare(
     card: ModelCard,
     clips: Blocks,
     wanted: Floats,
+    labels: Labels | None,
     done: Callable[[int, int], None],
 ) -> Comparison:
     """Run the file on all clips.
@@ -89,6 +97,7 @@ def compare(
         card: of it.
         clips: features.
         wanted: the framework's scores, shape (clips, labels).
+        labels: what is right, shape (clips,), where it is known.
         done: told how many clips of how many.
     """
     name, rows = card.output.scores or interpreter.outputs[0].name, []
@@ -98,10 +107,12 @@ def compare(
     got = probabilities(np.stack(rows), card.output.kind)
     expected = probabilities(wanted, card.output.kind)
     difference = np.abs(got - expected)
+    ours, theirs = got.argmax(axis=1), expected.argmax(axis=1)
     return Comparison(
         clips=len(wanted),
         worst=float(np.where(np.isnan(difference), np.inf, difference).max()),
-        changed=int((got.argmax(axis=1) != expected.argmax(axis=1)).sum()),
+        changed=int((ours != theirs).sum()),
+        lost=None if labels is None else uar(labels, theirs) - uar(labels, ours),
     )
 
 
@@ -127,10 +138,17 @@ def refuse_another_model(comparison: Comparison, form: Form, framework: str) -> 
             f"a score of the {form} file is {worst:.2g} from {framework}'s, expected at most "
             f"{FLOAT32_TOLERANCE:g}: the converter changed the graph; try another version of it"
         )
-    if form != "float32" and changed > LABELS_CHANGED * clips:
+    if form == "float32":
+        return
+    if comparison.lost is not None and comparison.lost > UAR_LOST:
+        raise ModelError(
+            f"the {form} file loses {comparison.lost:.1%} of UAR on {clips} clips, expected at "
+            f"most {UAR_LOST:.0%}: {ADVICE[form]}"
+        )
+    if comparison.lost is None and changed > LABELS_CHANGED * clips:
         raise ModelError(
             f"the {form} file changes {changed} of {clips} labels, expected at most "
-            f"{LABELS_CHANGED:.0%}: export a larger form"
+            f"{LABELS_CHANGED:.0%}: {ADVICE[form]}"
         )
 
 

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
 
 from edge_ser.card import ModelCard
 from edge_ser.errors import ModelError
-from edge_ser.lab.export.forms import Candidate, Form
+from edge_ser.lab.export.forms import ADVICE, Candidate, Form
 from edge_ser.lab.export.goldens import GOLDEN_TOLERANCES, golden_blocks, make_goldens
 from edge_ser.lab.export.reference import FRAMEWORKS, Floats, Reference
 from edge_ser.runtime import Interpreter, open_model
 
-__all__ = ["ADVICE", "completed", "not_run", "opened"]
+__all__ = ["completed", "not_run", "opened"]
 
 EMBEDDING_TOLERANCE = 1e-3
 """Of its largest value, or of 1 if that is less."""
-ADVICE: Mapping[Form, str] = {
-    "float32": "the converter changed the graph; try another version of it",
-    "float16": "export float32",
-    "dynamic": "export float32 or float16",
-    "int8": "export dynamic, the quantised form of capsules and attention, or float32",
-}
 
 
 def opened(candidate: Candidate, form: Form) -> Interpreter:

@@ -24,7 +24,7 @@ def refuse_other_kind(reference: Reference, kind: Kind) -> None:
 
 
 def convert(
-    reference: Reference, kind: Kind, form: Form, clips: Blocks
+    reference: Reference, kind: Kind, form: Form, clips: Blocks, calibration: Blocks
 ) -> tuple[Candidate, list[Candidate]]:
     """The bytes of a model with a batch of 1, built-in operators only.
 
@@ -32,7 +32,8 @@ def convert(
         reference: the model.
         kind: of file.
         form: of the weights.
-        clips: features of real clips, which int8 is calibrated with and CkTIM folded by.
+        clips: features of real clips, which CkTIM is folded by.
+        calibration: features of real clips, whose ranges become part of int8.
 
     Returns:
         In float32, to compare with; and in the form: one candidate or, where no rule tells which
@@ -45,12 +46,11 @@ def convert(
     if reference.framework in ("keras", "saved_model"):
         from edge_ser.lab.export import tensorflow_files
 
-        if kind == "tflite":
-            plain = tensorflow_files.to_tflite(reference, "float32", clips)
-            if form == "float32":
-                return plain, [plain]
-            return plain, [tensorflow_files.to_tflite(reference, form, clips)]
-        plain = tensorflow_files.to_onnx(reference)
+        write = tensorflow_files.to_tflite if kind == "tflite" else tensorflow_files.to_onnx
+        plain = write(reference)
+        if (kind, form) == ("tflite", "float16"):
+            # LiteRT's quantiser leaves weights of products of a batch as they are.
+            return plain, [tensorflow_files.to_tflite(reference, half=True)]
     elif reference.framework == "torch":
         from edge_ser.lab.export import torch_files
 
@@ -63,5 +63,5 @@ def convert(
     in_form = tflite_forms.in_form if kind == "tflite" else onnx_forms.in_form
     return plain, [
         Candidate(smaller.payload, ", ".join(filter(None, (plain.note, smaller.note))))
-        for smaller in in_form(plain.payload, form, reference, clips)
+        for smaller in in_form(plain.payload, form, reference, calibration)
     ]

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_ser.card import ModelCard, ModelFile, read_model, write_model
 from edge_ser.container import MAX_FILE_BYTES
 from edge_ser.errors import DataError, ModelError, StorageError, UsageError
@@ -21,9 +24,9 @@ from edge_ser.lab.export.compare import (
     refuse_poor_form,
     time_both,
 )
-from edge_ser.lab.export.completing import ADVICE, completed, not_run, opened
+from edge_ser.lab.export.completing import completed, not_run, opened
 from edge_ser.lab.export.convert import convert, refuse_other_kind
-from edge_ser.lab.export.forms import FORMS, Candidate, Form, kind_of_name
+from edge_ser.lab.export.forms import ADVICE, FORMS, Candidate, Form, kind_of_name
 from edge_ser.lab.export.reference import FRAMEWORKS, Blocks, Floats, Reference, Source
 from edge_ser.runtime import open_model
 
@@ -53,6 +56,8 @@ def export_model(
     clips: Blocks = (),
     force: bool = False,
     told: Stages = lambda stage, done, of: None,
+    labels: NDArray[np.int64] | None = None,
+    calibration: Blocks | None = None,
 ) -> Exported:
     """Convert a model and write it with its card, proved to compute the same on clips.
 
@@ -66,10 +71,15 @@ def export_model(
         clips: features of real clips, one array of shape (n, *block shape) a frontend block.
         force: keep a quantised file that is slower than float32 or not half as large.
         told: of progress.
+        labels: what is right for each clip, as indices of the card's labels, shape (n,): a
+            smaller form is then judged by the recall that it loses.
+        calibration: other clips than those that are compared, to calibrate int8 with; None for
+            the same.
 
     Raises:
         ModelError: the graph cannot be converted or run, or the file is not the model: float32
-            beyond 1e-4 of a probability, other forms more than 1 % of labels. Or, without `force`,
+            beyond 1e-4 of a probability, other forms more than 1 % of labels or, with `labels`,
+            1 point of unweighted average recall. Or, without `force`,
             a quantised form is not worth having here.
         UsageError: a name that ends otherwise, or no such form.
         DataError: clips of another shape than the model takes, or none.
@@ -86,14 +96,15 @@ def export_model(
     told(f"running {FRAMEWORKS[reference.framework]}", 0, 1)
     wanted = reference.scores(clips)
     told("converting", 0, 1)
-    plain, made = convert(reference, kind, form, clips)
+    plain, made = convert(reference, kind, form, clips, calibration or clips)
+    judge = _Judge(plain, reference, card, form, clips, wanted, labels)
     kept: list[Exported] = []
     refused: list[tuple[Candidate, ModelError]] = []
     with _folder_beside(path) as folder:
         for number, candidate in enumerate(made):
             part = folder / f"{number}{path.suffix}"
             try:
-                done = _written(part, candidate, plain, reference, card, form, clips, wanted, told)
+                done = _written(part, candidate, judge, told)
                 if not force:
                     refuse_poor_form(done.comparison, form)
                 kept.append(done)
@@ -141,40 +152,45 @@ def _check_clips(card: ModelCard, clips: Blocks) -> None:
         raise DataError("no clips, expected the features of at least one: give real clips")
 
 
-def _written(
-    part: Path,
-    candidate: Candidate,
-    plain: Candidate,
-    reference: Reference,
-    card: ModelCard,
-    form: Form,
-    clips: Blocks,
-    wanted: Floats,
-    told: Stages,
-) -> Exported:
+@dataclass(frozen=True)
+class _Judge:
+    """What every candidate is compared with."""
+
+    plain: Candidate
+    """The float32 graph."""
+    reference: Reference
+    card: ModelCard
+    form: Form
+    clips: Blocks
+    wanted: Floats
+    """The framework's scores."""
+    labels: NDArray[np.int64] | None
+
+
+def _written(part: Path, candidate: Candidate, by: _Judge, told: Stages) -> Exported:
     """Write a candidate, read it again, and compare."""
-    framework = FRAMEWORKS[reference.framework]
-    card = completed(card, opened(candidate, form), reference, form)
+    framework, form = FRAMEWORKS[by.reference.framework], by.form
+    card = completed(by.card, opened(candidate, form), by.reference, form)
     write_model(part, candidate.payload, card)
     model = read_model(part)
     interpreter = open_model(model.payload)
+
+    def done(number: int, of: int) -> None:
+        told("comparing", number, of)
+
     try:
-        compared = compare(
-            interpreter, card, clips, wanted, lambda done, of: told("comparing", done, of)
-        )
+        compared = compare(interpreter, card, by.clips, by.wanted, by.labels, done)
     except ModelError as error:
         raise not_run(error, form) from error
     refuse_another_model(compared, form, framework)
     if form != "float32":
         told("timing", 0, 1)
-        small_enough = len(plain.payload) <= MAX_FILE_BYTES
-        compared = dataclasses.replace(
-            compared,
-            share=len(candidate.payload) / len(plain.payload),
-            speed=time_both(interpreter, open_model(plain.payload), clips)
-            if small_enough
-            else None,
-        )
+        plain = by.plain.payload
+        speed = None
+        if len(plain) <= MAX_FILE_BYTES:
+            speed = time_both(interpreter, open_model(plain), by.clips)
+        share = len(candidate.payload) / len(plain)
+        compared = dataclasses.replace(compared, share=share, speed=speed)
     return Exported(model, compared, framework, candidate.note)
 
 

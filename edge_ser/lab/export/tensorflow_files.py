@@ -18,7 +18,7 @@ import numpy as np
 from edge_ser.errors import ModelError, ModelNotFoundError
 from edge_ser.lab import compute
 from edge_ser.lab.export.converting import computing, converting, first_line
-from edge_ser.lab.export.forms import Candidate, Form
+from edge_ser.lab.export.forms import Candidate
 from edge_ser.lab.export.reference import (
     Blocks,
     Floats,
@@ -157,20 +157,15 @@ def saved_model_source(folder: Path) -> Source:
     return Source("saved_model", folder.name, inputs, bind)
 
 
-def to_tflite(reference: Reference, form: Form, clips: Blocks) -> Candidate:
-    """By TensorFlow's converter, built-in operators only."""
+def to_tflite(reference: Reference, half: bool = False) -> Candidate:
+    """By TensorFlow's converter, in float32 or float16, built-in operators only."""
     with _converting(reference, ".tflite"), _written(reference) as folder:
         import tensorflow
 
         converter = tensorflow.lite.TFLiteConverter.from_saved_model(folder)
-        if form != "float32":
+        if half:
             converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
-        if form == "float16":
             converter.target_spec.supported_types = [tensorflow.float16]
-        if form == "int8":
-            # Inputs and outputs stay float, so that no range of theirs clips a louder recording.
-            converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.representative_dataset = lambda: _representative(reference, clips)
         return Candidate(converter.convert())
 
 
@@ -233,14 +228,6 @@ def _written(reference: Reference) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         reference.graph(folder, _signature(reference.shapes))
         yield folder
-
-
-def _representative(reference: Reference, clips: Blocks) -> Iterator[list[Floats]]:
-    for number in range(len(clips[0])):
-        yield [
-            block[number].reshape(1, *shape)
-            for block, shape in zip(clips, reference.shapes, strict=True)
-        ]
 
 
 def _scores(

@@ -16,6 +16,7 @@ from edge_ser.lab.architectures.weights import load_weights
 from edge_ser.lab.export.converting import computing, converting
 from edge_ser.lab.export.forms import Candidate
 from edge_ser.lab.export.reference import Blocks, Floats, Reference, Shapes, Source, counted
+from edge_ser.lab.export.tflite_forms import with_short_names
 
 if TYPE_CHECKING:
     import torch
@@ -120,7 +121,7 @@ def to_tflite(reference: Reference, clips: Blocks) -> Candidate:
 
         module, note = _prepared(reference, clips)
         made = litert_torch.convert(module, _example(reference))
-        return Candidate(bytes(made.model_content()), note)
+        return Candidate(with_short_names(bytes(made.model_content())), note)
 
 
 def _reference(module: torch.nn.Module, shapes: Shapes, labels: int, name: str) -> Reference:
