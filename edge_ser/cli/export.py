@@ -15,7 +15,6 @@ from edge_ser.cli.progress import a_person_watches, phases
 from edge_ser.errors import EdgeSerError, UsageError
 
 if TYPE_CHECKING:
-    from edge_ser.card import ModelFile
     from edge_ser.lab.architectures.networks import Network
     from edge_ser.lab.export import Exported, Form
     from edge_ser.lab.export.described import Description
@@ -78,9 +77,10 @@ def _compared(exported: Exported, real: bool) -> Iterator[str]:
     """What was found, to read."""
     found = exported.comparison
     of = "recordings" if real else "made-up clips"
+    lost = "" if found.lost is None else f", {found.lost:+.1%} of UAR lost"
     yield (
         f"compared with {exported.framework} on {found.clips} {of}: largest difference of a "
-        f"probability {found.worst:.1e}, {found.changed} labels changed"
+        f"probability {found.worst:.1e}, {found.changed} labels changed{lost}"
     )
     if found.speed is not None:
         yield (
@@ -89,11 +89,11 @@ def _compared(exported: Exported, real: bool) -> Iterator[str]:
         )
     if exported.note:
         yield exported.note
-    if not real:
+    if not real and exported.model.card.provenance.state == "trained":
         yield "no recording was compared: give --clips with some like those that it is for"
 
 
-def _run(source: Path, output: Path, form: Form, given: Mapping[str, Any]) -> ModelFile:
+def _run(source: Path, output: Path, form: Form, given: Mapping[str, Any]) -> Exported:
     from edge_ser.corpora import read_corpus
     from edge_ser.lab.runs import read_run
     from edge_ser.lab.shipping import export_run
@@ -118,25 +118,24 @@ def _export(
     form: Form,
     given: Mapping[str, Any],
     told: Callable[[str, int, int], None],
-) -> tuple[ModelFile, list[str]]:
-    """The file, and what is to be said of it."""
+) -> tuple[Exported, bool]:
+    """The file, and whether it was compared on recordings."""
     if given["untrained"] is not None:
         from edge_ser.lab.shipping import export_untrained
 
         if source is not None:
             raise UsageError("SOURCE and --untrained: expected one of them")
-        return export_untrained(given["untrained"], given["classes"], output, form), []
+        return export_untrained(given["untrained"], given["classes"], output, form), False
     if source is None:
         raise UsageError("expected a SOURCE, or --untrained NETWORK")
     from edge_ser.lab.export.sources import export_source, is_run
 
     if is_run(source):
-        return _run(source, output, form, given), []
+        return _run(source, output, form, given), True
     _refuse_together(given, OF_RUNS, f"only for run folders, and {source} is none: leave it out")
-    made = export_source(
-        source, output, _described(given), form, given["clips"], given["force"], told
-    )
-    return made.model, list(_compared(made, given["clips"] is not None))
+    said = _described(given)
+    made = export_source(source, output, said, form, given["clips"], given["force"], told)
+    return made, given["clips"] is not None
 
 
 @click.command("export")
@@ -265,14 +264,14 @@ def command(source: Path | None, output: Path, form: str, **given: Any) -> None:
     refused = None
     with phases(a_person_watches()) as told, quiet_runtime(show=debugging()):
         try:
-            model, lines = _export(source, output, cast("Form", form), given, told)
+            made, real = _export(source, output, cast("Form", form), given, told)
         except EdgeSerError as error:
             # What converters and runtimes printed before is no clearer than its one line.
             refused = error
     if refused is not None:
         raise refused
-    size = model.path.stat().st_size
-    click.echo(f"{printable(model.path)}: {model.card.name}, {size} bytes, read again and compared")
-    for line in lines:
+    place, name = printable(made.model.path), made.model.card.name
+    click.echo(f"{place}: {name}, {made.model.path.stat().st_size} bytes, read again and compared")
+    for line in _compared(made, real):
         click.echo(printable(line))
-    click.echo(f"'edge-ser inspect {printable(model.path)}' shows its card")
+    click.echo(f"'edge-ser inspect {place}' shows its card")

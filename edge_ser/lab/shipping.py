@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser import metrics
-from edge_ser.card import ConditionFigures, ModelFile, Provenance
+from edge_ser.card import ConditionFigures, Provenance
 from edge_ser.corpora import Corpus
 from edge_ser.errors import DataError
 from edge_ser.lab import cards
@@ -18,7 +18,7 @@ from edge_ser.lab.architectures.networks import Network, build, network
 from edge_ser.lab.calibration import Calibration, Fold, calibrate, calibrate_held_out
 from edge_ser.lab.datasets import Dataset, read_dataset
 from edge_ser.lab.experiment import DATA
-from edge_ser.lab.export import Form, Source, export_model
+from edge_ser.lab.export import Exported, Form, Source, Stages, export_model
 from edge_ser.lab.export.clips import CHECK_CLIPS, made_up_clips
 from edge_ser.lab.export.sources import fresh_source, run_source
 from edge_ser.lab.provenance import provenance_of
@@ -29,7 +29,6 @@ __all__ = ["export_run", "export_untrained", "finished"]
 JUDGED_CLIPS = 500
 """Most clips on which a file is compared with its network, and what a smaller form loses is found:
 those that the run tests, all if it tests none."""
-Stages = Callable[[str, int, int], None]
 
 
 def export_run(
@@ -43,7 +42,7 @@ def export_run(
     robustness: Sequence[ConditionFigures] = (),
     force: bool = False,
     told: Stages = lambda stage, done, of: None,
-) -> ModelFile:
+) -> Exported:
     """Export the weights that a run keeps, with a complete card.
 
     Args:
@@ -96,12 +95,12 @@ def export_run(
         told,
         data.labels[judged],
         [data.features[heard]],
-    ).model
+    )
 
 
 def export_untrained(
     name: str, classes: int, path: Path, form: Form = "float32", seed: int = 42
-) -> ModelFile:
+) -> Exported:
     """A published network with seeded random weights, for latency work; its card says `untrained`.
 
     Raises:
@@ -123,7 +122,7 @@ def export_untrained(
     card = cards.card_for(f"{name}-untrained", labels, provenance, data, chosen.kind)
     source = fresh_source(chosen, classes, data.spec().shape(data.clip_samples), seed)
     clips = made_up_clips(card.frontend, card.input)
-    return export_model(source, card, path, form, clips).model
+    return export_model(source, card, path, form, clips)
 
 
 def counted(chosen: Network, classes: int, shape: tuple[int, ...]) -> int | None:

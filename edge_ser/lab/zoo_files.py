@@ -127,7 +127,7 @@ def _exported(
         name,
         allow_unfinished=True,
         robustness=robustness,
-    ).path
+    ).model.path
 
 
 def _weights(run: Run, path: Path) -> Path:

@@ -35,7 +35,7 @@ def example(name: str) -> ModuleType:
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("untrained") / "cnn-features-32.onnx"
-    return export_untrained("cnn-features-32", 2, path).path
+    return export_untrained("cnn-features-32", 2, path).model.path
 
 
 @pytest.fixture

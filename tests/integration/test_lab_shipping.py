@@ -52,7 +52,7 @@ TORCH = Experiment(
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("untrained") / "routing.tflite"
-    return export_untrained("routing", 3, path).path
+    return export_untrained("routing", 3, path).model.path
 
 
 def test_an_untrained_file_says_so_and_verifies(untrained: Path) -> None:
@@ -66,12 +66,12 @@ def test_an_untrained_file_says_so_and_verifies(untrained: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_payload(untrained: Path, tmp_path: Path) -> None:
-    again = export_untrained("routing", 3, tmp_path / "m.tflite")
+    again = export_untrained("routing", 3, tmp_path / "m.tflite").model
     assert again.card.goldens == read_model(untrained).card.goldens
 
 
 def test_an_untrained_torch_network(tmp_path: Path) -> None:
-    made = export_untrained("tim-tab1", 3, tmp_path / "tim.onnx")
+    made = export_untrained("tim-tab1", 3, tmp_path / "tim.onnx").model
     assert made.card.output.kind == "logits" and made.card.output.embedding == "embedding"
     assert [tensor.shape for tensor in open_model(made.payload).inputs] == [(1, 39, 188)]
     assert verify(made.path).exit_code == 0
@@ -163,7 +163,9 @@ def test_what_cannot_be_shipped(runs: Path, corpus: Corpus, tmp_path: Path) -> N
     (folder / "config.toml").write_text(text.replace("epochs = 1", "epochs = 2"))
     with pytest.raises(DataError, match="1 of 2 epochs are done, expected all"):
         export_run(folder, corpus, tmp_path / "m.onnx")
-    assert export_run(folder, corpus, tmp_path / "m.onnx", allow_unfinished=True).path.exists()
+    assert export_run(
+        folder, corpus, tmp_path / "m.onnx", allow_unfinished=True
+    ).model.path.exists()
     lonely = replace(SHIPPED, folds="loso-*")
     with pytest.raises(DataError, match=r"0 runs loso-\*, expected two or more"):
         list(export_shipped(lonely, runs, corpus, tmp_path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_ser.lab.export.files import Exported, export_model
+from edge_ser.lab.export.files import Exported, Stages, export_model
 from edge_ser.lab.export.forms import FORMS, Form
 from edge_ser.lab.export.goldens import make_goldens
 from edge_ser.lab.export.reference import Source
@@ -13,6 +13,7 @@ __all__ = [
     "Exported",
     "Form",
     "Source",
+    "Stages",
     "export_model",
     "load_keras",
     "make_goldens",
