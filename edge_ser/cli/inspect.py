@@ -55,6 +55,12 @@ def _frontend(spec: FrontendSpec, clip_samples: int) -> str:
     shape = " x ".join(map(str, spec.shape(clip_samples)))
     if spec.kind == "waveform":
         return f"waveform, {shape} samples, normalised: {spec.normalise}"
+    if spec.kind == "pitch":
+        return (
+            f"pitch, {shape}: semitones and strength, {spec.pitch_floor:g} to "
+            f"{spec.pitch_ceiling:g} Hz, {spec.window} window of {spec.win_length} in an FFT of "
+            f"{spec.n_fft}, hop {spec.hop_length}"
+        )
     count = f"{spec.n_mfcc} coefficients of " if spec.kind == "mfcc" else ""
     limit = "" if spec.top_db is None else f", top_db {spec.top_db:g}"
     return (

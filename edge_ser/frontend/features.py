@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_ser.errors import AudioError
 from edge_ser.frontend import maths
+from edge_ser.frontend.pitch import pitch_of, pitch_tables
 from edge_ser.frontend.spec import FrontendSpec
 
 __all__ = ["Frontend"]
@@ -48,6 +49,9 @@ class Frontend:
         padded = np.zeros(self.frame_length)
         padded[left : left + spec.win_length] = taper
         self._window = padded.astype(self._dtype)
+        if spec.kind == "pitch":
+            self._lags = pitch_tables(spec, padded)
+            return
         filters = maths.mel_filters(
             spec.told_rate,
             spec.n_fft,
@@ -113,10 +117,10 @@ class Frontend:
         """What is left to do with a clip's band powers: logarithm, DCT, normalisation, layout.
 
         Args:
-            mel: shape (frames, n_mels).
+            mel: shape (frames, n_mels); pitch and strength, shape (frames, 2), for `kind="pitch"`.
             energy: total power of each frame, shape (frames,); used for `c0="log_energy"` alone.
         """
-        values = self.log(mel)
+        values = mel if self.spec.kind == "pitch" else self.log(mel)
         if self.spec.kind == "mfcc":
             values = self.cepstra(values)
             if self.spec.c0 == "log_energy":
@@ -132,8 +136,9 @@ class Frontend:
             rows: numbers of the frames to transform, each below `spec.frames(len(samples))`.
 
         Returns:
-            Shapes (len(rows), n_mels) and (len(rows),). The last bits of a matrix product depend on
-            the number of its rows, so a frame may differ there from that of a call.
+            Shapes (len(rows), n_mels) and (len(rows),), as `features` takes them. The last bits of
+            a matrix product depend on the number of its rows, so a frame may differ there from that
+            of a call.
 
         Raises:
             AudioError: as a call does.
@@ -155,11 +160,12 @@ class Frontend:
 
     def silence(self, frames: int) -> tuple[Array, Array]:
         """Band powers and total powers of so many frames of nothing."""
-        return np.zeros((frames, self.spec.n_mels), self._dtype), np.zeros(frames, self._dtype)
+        width = self.spec.width if self.spec.kind == "pitch" else self.spec.n_mels
+        return np.zeros((frames, width), self._dtype), np.zeros(frames, self._dtype)
 
     def _fill(self, mel: Array, energy: Array, rows: slice, power: Array) -> None:
         """Put the band powers and total powers of a block of frames into their rows."""
-        mel[rows] = self.mel(power)
+        mel[rows] = pitch_of(power, self._lags) if self.spec.kind == "pitch" else self.mel(power)
         if self.spec.c0 == "log_energy":
             energy[rows] = power.sum(axis=1)
 

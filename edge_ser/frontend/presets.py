@@ -13,6 +13,7 @@ __all__ = [
     "LIBROSA",
     "LIBROSA_08",
     "LOG_MEL",
+    "PITCH",
     "PRESETS",
     "PYTHON_SPEECH_FEATURES",
     "TORCHAUDIO",
@@ -87,6 +88,11 @@ CKTIM_STEREO = FrontendSpec(
 told that they have 22,050 Hz, and both channels' frames end to end; 96,000 samples give 700. A mono
 clip stands for both channels."""
 
+PITCH = FrontendSpec(
+    kind="pitch", rate=16_000, n_fft=1024, win_length=800, hop_length=256, fmin=50.0, fmax=4_000.0
+)
+"""Pitch in semitones and voicing strength every 16 ms, after Boersma 1993; of no library."""
+
 WAVEFORM = FrontendSpec(kind="waveform", rate=16_000, normalise="zero_mean_unit_variance")
 """Raw samples as wav2vec 2.0 takes them; `normalise="none"` gives them untouched."""
 
@@ -96,6 +102,7 @@ PRESETS: Mapping[str, FrontendSpec] = MappingProxyType(
         "librosa": LIBROSA,
         "librosa-0.8": LIBROSA_08,
         "log-mel": LOG_MEL,
+        "pitch": PITCH,
         "python_speech_features": PYTHON_SPEECH_FEATURES,
         "torchaudio": TORCHAUDIO,
         "waveform": WAVEFORM,

@@ -28,6 +28,8 @@ MAX_TRANSFORMED = 1 << 29
 MAX_FACTOR = 1e9
 """Factors stay between 1e-9 and 1e9, so that powers stay within float32."""
 MAX_NUMBER = 1e15
+PITCH_VALUES = 2
+"""Of a frame: semitones and strength."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class FrontendSpec:
     the frontend of PLB. A preset for another library is another value of this class.
     """
 
-    kind: Literal["mfcc", "log_mel", "waveform"] = "mfcc"
+    kind: Literal["mfcc", "log_mel", "pitch", "waveform"] = "mfcc"
     rate: int = 22_050
     """Hertz; the rate of the samples that the frontend is given."""
     resampler: Literal["soxr_vhq", "soxr_hq", "soxr_mq", "soxr_lq", "soxr_qq"] = "soxr_hq"
@@ -70,9 +72,9 @@ class FrontendSpec:
     n_mels: int = 128
     """Bands."""
     fmin: float = 0.0
-    """Hertz; lower edge of the first band."""
+    """Hertz; lower edge of the first band, and of what pitch is found in."""
     fmax: float = 11_025.0
-    """Hertz; upper edge of the last band."""
+    """Hertz; upper edge of the last band, and of what pitch is found in."""
     bands_rate: int = 0
     """Hertz; the rate that the bands are laid out for, where the library was told another one than
     that of its samples; 0 for `rate`."""
@@ -100,6 +102,14 @@ class FrontendSpec:
     """n of the first coefficient: 1 in librosa, 0 in python_speech_features."""
     c0: Literal["keep", "log_energy"] = "keep"
     """log_energy: coefficient 0 is replaced by the logarithm of the frame's total power."""
+
+    pitch_floor: float = 75.0
+    """Hertz; the lowest pitch that is looked for."""
+    pitch_ceiling: float = 500.0
+    """Hertz; the highest."""
+    octave_cost: float = 0.05
+    """What a candidate loses in strength for each octave that it lies below the ceiling: of a pitch
+    and its halves, which are as strong, the pitch is taken."""
 
     copies: int = 1
     """How often the frames of a clip are laid end to end: networks trained on the channels of a
@@ -129,6 +139,7 @@ class FrontendSpec:
             ("lifter_first", 0, MAX_FFT),
             ("bands_rate", 0, MAX_RATE),
             ("copies", 1, MAX_COPIES),
+            ("octave_cost", 0, 1),
         ):
             value = getattr(self, name)
             _require(low <= value <= high, f"{name} is {value}, expected {low} to {high}")
@@ -145,6 +156,8 @@ class FrontendSpec:
             f"n_fft {self.n_fft} with n_mels {self.n_mels} needs filters of more than {MAX_TABLE} "
             "weights",
         )
+        if self.kind == "pitch":
+            self._check_pitch()
 
     @property
     def told_rate(self) -> int:
@@ -188,8 +201,31 @@ class FrontendSpec:
             f"{samples} samples with hop_length {self.hop_length} and n_fft {self.n_fft} transform "
             f"more than {MAX_TRANSFORMED} samples",
         )
-        width = self.n_mfcc if self.kind == "mfcc" else self.n_mels
-        return (frames, width) if self.layout == "time_first" else (width, frames)
+        return (frames, self.width) if self.layout == "time_first" else (self.width, frames)
+
+    @property
+    def width(self) -> int:
+        """Values of a frame; 1 for a waveform."""
+        return {
+            "mfcc": self.n_mfcc,
+            "log_mel": self.n_mels,
+            "pitch": PITCH_VALUES,
+            "waveform": 1,
+        }[self.kind]
+
+    def _check_pitch(self) -> None:
+        floor, ceiling = self.pitch_floor, self.pitch_ceiling
+        _require(
+            1 <= floor < ceiling <= self.fmax <= self.rate / 2,
+            f"pitch from {floor} to {ceiling} Hz in a band up to {self.fmax} Hz, expected 1 Hz at "
+            f"least, each above the one before, and at most half of {self.rate} Hz",
+        )
+        period = self.rate / floor
+        _require(
+            self.win_length >= 2 * period and self.n_fft >= self.win_length + period,
+            f"pitch from {floor} Hz with win_length {self.win_length} and n_fft {self.n_fft}, "
+            f"expected a window of two periods ({2 * period:.0f}) and an FFT of one period more",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values, in the order of declaration."""
@@ -203,7 +239,9 @@ class FrontendSpec:
             CardError: a value has another type or is out of range.
         """
         _require(isinstance(values, Mapping), f"{_brief(values)} is not an object of parameters")
-        _require("kind" in values, "the frontend has no kind, expected mfcc, log_mel or waveform")
+        _require(
+            "kind" in values, "the frontend has no kind, expected mfcc, log_mel, pitch or waveform"
+        )
         known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         return cls(**known)
 

@@ -103,7 +103,7 @@ def test_any_value_of_any_field_gives_a_spec_or_a_card_error(name: str, value: A
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "plp"}, "kind is 'plp', expected one of mfcc, log_mel, waveform"),
+        ({"kind": "plp"}, "kind is 'plp', expected one of mfcc, log_mel, pitch, waveform"),
         ({"kind": ["mfcc"]}, "kind is .'mfcc'., expected one of"),
         ({"centre": 1}, "centre is 1, expected true or false"),
         ({"rate": 22_050.0}, "rate is 22050.0, expected a whole number"),
@@ -132,6 +132,10 @@ def test_any_value_of_any_field_gives_a_spec_or_a_card_error(name: str, value: A
         ({"preemphasis": 1.5}, "preemphasis is 1.5, expected 0 to 1"),
         ({"lifter": -1}, "lifter is -1, expected 0 to"),
         ({"lifter_first": -1}, "lifter_first is -1, expected 0 to"),
+        ({"octave_cost": 2.0}, "octave_cost is 2.0, expected 0 to 1"),
+        ({"kind": "pitch", "pitch_floor": 600.0}, "pitch from 600.0 to 500.0 Hz in a band up to"),
+        ({"kind": "pitch", "fmax": 400.0}, "pitch from 75.0 to 500.0 Hz in a band up to 400.0"),
+        ({"kind": "pitch"}, "expected a window of two periods .588. and an FFT of one period more"),
     ],
 )
 def test_what_a_card_may_not_say(changes: dict[str, Any], message: str) -> None:

@@ -81,6 +81,7 @@ class TestClip:
         [
             ("librosa", [(128, 32), (39, 32)]),
             ("log-mel", [(128, 32)]),
+            ("pitch", [(128, 32)]),
             ("python_speech_features", [(26, 99), (13, 99)]),
             ("torchaudio", [(128, 81), (40, 81)]),
             ("waveform", [(128, 32)]),
@@ -94,12 +95,20 @@ class TestClip:
         assert [image.get_array().shape for image in images(drawn[0])] == shapes
 
     @pytest.mark.parametrize("samples", [SAMPLES[:1], np.zeros(3000, np.float32)])
-    @pytest.mark.parametrize("name", ["librosa", "python_speech_features", "waveform"])
+    @pytest.mark.parametrize("name", ["librosa", "pitch", "python_speech_features", "waveform"])
     def test_hardly_anything_and_silence(
         self, name: str, samples: np.ndarray, tmp_path: Path
     ) -> None:
         draw_clip(samples, PRESETS[name], tmp_path / "x.png")
         assert (tmp_path / "x.png").exists()
+
+    def test_pitch_is_drawn_in_hertz(self, drawn: list[Any]) -> None:
+        tone = np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE).astype(np.float32)
+        draw_clip(tone, replace(PRESETS["pitch"], rate=RATE), Path("x.png"))
+        [points] = drawn[0].axes[2].collections
+        seconds, hertz = np.asarray(points.get_offsets())[5:-5].T
+        assert hertz == pytest.approx(np.full(len(hertz), 200), rel=0.01)
+        assert seconds[0] == pytest.approx(5 * 0.016, abs=1e-6)
 
     def test_a_loud_click_between_many_samples_is_seen(self, drawn: list[Any]) -> None:
         samples = np.zeros(100_000, np.float32)

@@ -83,6 +83,8 @@ def test_it_equals_the_offline_features_wherever_the_windows_lie(
     visits: list[tuple[str, int]],
     gains: list[float],
 ) -> None:
+    if name == "pitch":  # whose window holds two periods
+        changes.pop("win_length", None)
     spec = replace(PRESETS[name], **changes)
     if spec.centre and spec.pad_mode == "reflect" and spec.n_fft // 2 >= clip:
         return

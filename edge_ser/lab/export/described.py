@@ -220,8 +220,7 @@ def _clip_samples(
 
 def _hint(spec: FrontendSpec, taken: Sequence[int]) -> str:
     """Which lengths give features as long as the input, if it is of fixed length."""
-    width = spec.n_mfcc if spec.kind == "mfcc" else spec.n_mels
-    frames = [size for size in taken if size not in (-1, 1, width)]
+    frames = [size for size in taken if size not in (-1, 1, spec.width)]
     if spec.kind == "waveform" or len(frames) != 1:
         return ""
     fitting = [

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import fit
 from edge_ser.frontend import PRESETS, Frontend, FrontendSpec, maths
+from edge_ser.frontend.pitch import LOWEST_HZ
 from edge_ser.lab.augmentation import Augmentation, FeatureStep, OneOf, Step, WaveformStep, name_of
 from edge_ser.lab.augmentation.draws import draw
 from edge_ser.lab.pictures.png import ACCENT, FAINT, RULE, new_figure, plain_text, write_png
@@ -24,6 +25,7 @@ Axes = Any
 COLUMNS = 3
 ENVELOPE_POINTS = 1500
 TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16_000)
+TICKS_PITCH = (50, 75, 100, 150, 200, 300, 400, 500, 800)
 FEW_TICKS_HZ = (1000, 4000, 16_000)
 RANGE_DB = 80.0
 """Of colours, where the frontend has no range of its own."""
@@ -64,8 +66,8 @@ def draw_clip(samples: Samples, spec: FrontendSpec, path: Path, title: str = "")
 
     Args:
         samples: shape (n,), at `spec.rate`.
-        spec: the frontend. For MFCCs the mel bands that they come from are drawn too; for a
-            waveform a log-mel spectrogram of 128 bands.
+        spec: the frontend. For MFCCs the mel bands that they come from are drawn too; for pitch
+            and for a waveform a log-mel spectrogram of 128 bands.
         path: PNG file, replaced if it is there.
         title: above all.
 
@@ -74,7 +76,7 @@ def draw_clip(samples: Samples, spec: FrontendSpec, path: Path, title: str = "")
         StorageError: the file cannot be written.
     """
     bands = _log_mel(spec)
-    rows = [2.0, 3.0] + ([3.0] if spec.kind == "mfcc" else [])
+    rows = [2.0, 3.0] + ([3.0] if spec.kind in ("mfcc", "pitch") else [])
     figure = new_figure(9, 1.0 + 0.75 * sum(rows))
     panels = figure.subplots(len(rows), 1, sharex=True, height_ratios=rows, squeeze=False)[:, 0]
     _draw_waveform(panels[0], samples, spec.rate)
@@ -85,6 +87,9 @@ def draw_clip(samples: Samples, spec: FrontendSpec, path: Path, title: str = "")
     if spec.kind == "mfcc":
         shown = _draw_cepstra(panels[2], _features(samples, spec), spec)
         figure.colorbar(shown, ax=panels[2], label="deviations from its mean")
+    if spec.kind == "pitch":
+        shown = _draw_pitch(panels[2], _features(samples, spec), spec)
+        figure.colorbar(shown, ax=panels[2], label="strength")
     panels[-1].set_xlabel("seconds")
     panels[-1].set_xlim(0, len(samples) / spec.rate)
     figure.suptitle(plain_text(title), fontsize="large")
@@ -205,8 +210,8 @@ def _named(step: Step) -> str:
 
 
 def _log_mel(spec: FrontendSpec) -> FrontendSpec:
-    """The mel bands of a frontend, time first; of a waveform those of librosa at its rate."""
-    if spec.kind == "waveform":
+    """The mel bands of a frontend, time first; of one without, those of librosa at its rate."""
+    if spec.kind in ("pitch", "waveform"):
         return replace(PRESETS["log-mel"], rate=spec.rate, fmax=spec.rate / 2)
     return replace(spec, kind="log_mel", layout="time_first", normalise="none")
 
@@ -270,10 +275,28 @@ def _draw_cepstra(axes: Axes, image: NDArray[np.float32], spec: FrontendSpec) ->
     return shown
 
 
+def _draw_pitch(axes: Axes, values: NDArray[np.float32], spec: FrontendSpec) -> Any:
+    """The pitch of each frame, the darker the stronger; frames without one are left out."""
+    left, right, _, _ = _extent(len(values), spec)
+    seconds = left + (np.arange(len(values)) + 0.5) * (right - left) / len(values)
+    semitones, strength = values.T
+    hertz = LOWEST_HZ * 2 ** (semitones / 12)
+    here = strength > 0
+    shown = axes.scatter(
+        seconds[here], hertz[here], s=6, c=strength[here], cmap="Greys", vmin=0, vmax=1
+    )
+    axes.set_yscale("log")
+    axes.set_ylim(spec.pitch_floor, spec.pitch_ceiling)
+    ticks = [hz for hz in TICKS_PITCH if spec.pitch_floor <= hz <= spec.pitch_ceiling]
+    axes.set_yticks(ticks, [f"{hz} Hz" for hz in ticks], fontsize="small")
+    axes.minorticks_off()
+    axes.set_ylabel("pitch")
+    return shown
+
+
 def _extent(frames: int, spec: FrontendSpec) -> tuple[float, float, float, float]:
     """Edges of an image in seconds and coefficients; a frame's column is around its middle."""
     length = spec.n_fft if spec.window_align == "centre" else spec.win_length
     middle = 0.0 if spec.centre else length / 2
     left = (middle - spec.hop_length / 2) / spec.rate
-    width = spec.n_mels if spec.kind == "log_mel" else spec.n_mfcc
-    return left, left + frames * spec.hop_length / spec.rate, -0.5, width - 0.5
+    return left, left + frames * spec.hop_length / spec.rate, -0.5, spec.width - 0.5
