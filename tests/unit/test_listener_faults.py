@@ -1,0 +1,153 @@
+"""What a listener makes of slow and broken models, gaps, stalls, clock steps and bugs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_ser.errors import AudioError, ModelError
+from edge_ser.listening.clock import StreamClock
+from edge_ser.listening.listener import PIECES_WAITING, Listener
+
+from .listener_scripts import (
+    GUARD_S,
+    RATE,
+    Scripted,
+    listener,
+    model,
+    scripted,
+    silence,
+    speech,
+    utterances,
+)
+
+
+def test_a_model_that_is_too_slow_drops_the_oldest_and_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    go_on = threading.Event()
+    count = 40
+
+    def slow(_: Sequence[np.ndarray]) -> Mapping[str, Any]:
+        if slow.calls > 0:  # type: ignore[attr-defined]  # the first warms up
+            assert go_on.wait(GUARD_S)
+        slow.calls += 1  # type: ignore[attr-defined]
+        return {"scores": [[0.2, 0.8]]}
+
+    slow.calls = 0  # type: ignore[attr-defined]
+
+    def script() -> Iterator[Any]:
+        yield from utterances(count)
+        yield go_on.set
+
+    listening = listener(script(), classifier=model(slow))
+    events = list(listening)
+    status = listening.status()
+    assert len(events) <= PIECES_WAITING + 1
+    assert events[-1].end_s == pytest.approx(3 * count, abs=0.2), "the newest speech wins"
+    assert status.skipped_s == pytest.approx((count - len(events)) * 1.2, abs=5)
+    assert status.faults["slow"] == count - len(events)
+    warnings = [r.message for r in caplog.records if "slower than the speech" in r.message]
+    assert len(warnings) == 2, "at once, and a minute later; not for each of them"
+
+
+def test_a_gap_ends_the_utterance_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    script = [*silence(), *speech(), AudioError("mic: gone"), *speech(), *silence()]
+    with caplog.at_level(logging.INFO, "edge_ser"):
+        listening = listener(script)
+        first, second = listening
+    assert first.cut
+    assert not second.cut
+    assert first.end_s == pytest.approx(3.0, abs=0.1)
+    assert second.start_s == pytest.approx(3.5, abs=0.2), "half a second until it is tried again"
+    assert second.dropped_samples == pytest.approx(0.5 * RATE, abs=0.1 * RATE)
+    status = listening.status()
+    assert status.faults == {"unplugged": 1}
+    assert status.dropped_samples == second.dropped_samples
+    assert status.stream_s == pytest.approx(2 + 1 + 0.5 + 1 + 2, abs=0.1)
+    assert "mic: gone" in caplog.text
+
+
+def test_ten_seconds_without_a_block_are_a_stall_that_is_recovered() -> None:
+    script = [*silence(), *speech(0.5), *([None] * 100), *speech(), *silence()]
+    clock = StreamClock()
+    source = Scripted(script, clock)
+    first, second = Listener(model(), source, clock=clock)
+    assert first.cut
+    assert second.start_s > 12
+    assert source.opened > 1
+    assert source.closed >= source.opened
+
+
+def test_a_clock_that_is_set_moves_the_times_of_later_events(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Settable(StreamClock):
+        def set(self) -> None:
+            self._epoch += 3600
+
+    clock = Settable(1_000_000.0)
+    script = [*silence(), *speech(), *silence(), clock.set, *speech(), *silence()]
+    listening = listener(script, clock=clock)
+    first, second = listening
+    assert second.start_s - first.start_s == pytest.approx(3.0, abs=0.1), "the stream goes on"
+    assert second.time - first.time == pytest.approx(3603.0, abs=0.1)
+    assert listening.status().faults == {"clock_step": 1}
+    assert "the clock was set by +3600.0 s" in caplog.text
+
+
+def test_a_model_that_does_not_run_replaces_nothing() -> None:
+    broken = model({"scores": [[np.nan, 0.1]]})
+
+    def script(listening: Listener) -> Iterator[Any]:
+        yield from silence()
+
+        def replace() -> None:
+            with pytest.raises(ModelError, match="NaN"):
+                listening.replace(broken)
+
+        yield replace
+        yield from speech()
+        yield from silence()
+
+    listening, _ = scripted(script)
+    (event,) = listening
+    assert event.label == "angry"
+
+
+def test_a_piece_that_cannot_be_classified_is_a_fault_and_no_end() -> None:
+    def answer(features: Sequence[np.ndarray]) -> Mapping[str, Any]:
+        answer.calls += 1  # type: ignore[attr-defined]
+        good = answer.calls != 2  # type: ignore[attr-defined]
+        return {"scores": [[0.2, 0.8 if good else np.nan]]}
+
+    answer.calls = 0  # type: ignore[attr-defined]
+    listening = listener(utterances(2), classifier=model(answer))
+    (event,) = listening
+    assert event.start_s == pytest.approx(5, abs=0.2)
+    assert listening.status().faults == {"inference": 1}
+
+
+def test_a_bug_in_a_thread_ends_listening_and_is_raised() -> None:
+    def answer(features: Sequence[np.ndarray]) -> Mapping[str, Any]:
+        raise ZeroDivisionError("a bug")
+
+    listening = listener(utterances(2), classifier=model(answer))
+    with pytest.raises(ZeroDivisionError):
+        list(listening)
+    assert listening.status().state == "failed"
+    assert not listening.health.alive()
+
+
+def test_a_file_that_breaks_off_is_an_error_after_what_was_heard() -> None:
+    listening = listener([*utterances(1), AudioError("cut.wav: damaged")], live=False)
+    events = []
+    with pytest.raises(AudioError, match="damaged"):
+        for event in listening:
+            events.append(event)
+    assert len(events) == 1
