@@ -120,9 +120,8 @@ def export_untrained(
     )
     labels = [f"class_{index}" for index in range(classes)]
     card = cards.card_for(f"{name}-untrained", labels, provenance, data, chosen.kind)
-    source = fresh_source(chosen, classes, data.spec().shape(data.clip_samples), seed)
     clips = made_up_clips(card.frontend, card.input)
-    return export_model(source, card, path, form, clips)
+    return export_model(fresh_source(chosen, classes, clips, seed), card, path, form, clips)
 
 
 def counted(chosen: Network, classes: int, shape: tuple[int, ...]) -> int | None:

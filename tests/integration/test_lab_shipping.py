@@ -77,6 +77,12 @@ def test_an_untrained_torch_network(tmp_path: Path) -> None:
     assert verify(made.path).exit_code == 0
 
 
+def test_an_untrained_continuous_network_is_folded_as_a_trained_one_is(tmp_path: Path) -> None:
+    made = export_untrained("cktim-tab1", 3, tmp_path / "cktim.onnx")
+    assert "low-rank" in made.note
+    assert len(made.model.payload) < 3_000_000
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     home = tmp_path_factory.mktemp("tiny")

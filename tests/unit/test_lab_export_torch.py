@@ -17,7 +17,7 @@ from edge_ser.lab.export import export_model
 from edge_ser.lab.export.clips import made_up_clips
 from edge_ser.lab.export.described import Description, card_of
 from edge_ser.lab.export.files import source_of
-from edge_ser.lab.export.sources import export_source, fresh_source, open_source
+from edge_ser.lab.export.sources import export_source, open_source
 from edge_ser.runtime import open_model
 from edge_ser.verification import verify
 
@@ -160,10 +160,12 @@ def test_a_network_that_fails_on_its_features_is_one_line(stranger: Any, tmp_pat
 def test_a_state_dict_of_each_family(name: str, options: Any, tmp_path: Path) -> None:
     import torch
 
+    from edge_ser.lab.export.torch_files import network_source
+
     chosen = network(name).with_options(**options)
     short = 4_000 if name in ("wav2vec2", "cnn-shrinking-64-4") else 20_000
     said = Description(labels=CARD.labels, network=chosen, name=name, clip_samples=short)
-    card = card_of(fresh_source(chosen, 3, (1,), 0), said)
+    card = card_of(network_source(chosen), said)
     spec, samples = card.frontend[0], card.input.clip_samples
     module = build(chosen, 3, spec.shape(samples), 0)
     torch.save(module.state_dict(), tmp_path / "w.pt")

@@ -97,21 +97,25 @@ def run_source(run: Run) -> Source:
     return network_source(network, run.weights)
 
 
-def fresh_source(network: Network, classes: int, shape: tuple[int, ...], seed: int) -> Source:
-    """A network with seeded random weights, for features of `shape`.
+def fresh_source(network: Network, classes: int, clips: Blocks, seed: int) -> Source:
+    """A network with seeded random weights, for features like those of `clips`.
 
     Raises:
         DataError: it cannot take such features.
         DependencyError: the framework is not installed.
     """
+    shape = clips[0].shape[1:]
     if network.kind.framework == "keras":
         from edge_ser.lab.export.tensorflow_files import keras_source, prepare
 
         prepare()
         return keras_source(build(network, classes, shape, seed))
-    from edge_ser.lab.export.torch_files import network_source
+    from edge_ser.lab.compute import prepare_torch
+    from edge_ser.lab.export.torch_files import module_source, normalised_to
 
-    return network_source(network, seed=seed)
+    prepare_torch()
+    module = normalised_to(build(network, classes, shape, seed), clips[0])
+    return dataclasses.replace(module_source(module, name=network.name), output=network.kind.output)
 
 
 def export_source(

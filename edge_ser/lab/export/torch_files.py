@@ -21,7 +21,7 @@ from edge_ser.lab.export.tflite_forms import with_short_names
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["module_source", "network_source", "to_onnx", "to_tflite"]
+__all__ = ["module_source", "network_source", "normalised_to", "to_onnx", "to_tflite"]
 
 OPSET = 18
 """Of the ONNX operators: the least that torch's exporter writes; every ONNX Runtime since 1.14."""
@@ -75,6 +75,26 @@ def network_source(
         return _reference(module, shapes, labels, network.name)
 
     return Source("torch", network.name, None, bind, network.kind.output)
+
+
+def normalised_to(module: Any, features: Floats) -> Any:
+    """The module, its batch normalisation set to what it meets in features, as training does.
+
+    Untrained, a deep network would otherwise give numbers that no rounding leaves alone.
+    """
+    import torch
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    layers = [layer for layer in module.eval().modules() if isinstance(layer, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.train()
+        layer.momentum = None
+    with torch.no_grad():
+        module(torch.from_numpy(features))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    return module.eval()
 
 
 def to_onnx(reference: Reference, clips: Blocks) -> Candidate:
