@@ -4,7 +4,7 @@
 
 RUNS is the folder that holds the folders of models/zoo.toml (EDGE_SER_RUNS of the trainings); NAME
 is a model there, all without. Corpora are looked for in EDGE_SER_DATA. Every file is compared with
-its network on 200 real clips before it is kept.
+its network on real clips before it is kept.
 """
 
 from __future__ import annotations

@@ -25,8 +25,10 @@ FORMS = ("float32", "float16", "dynamic", "int8")
 OF_RUNS = ("corpus", "folds", "unfinished")
 OF_OTHERS = (
     *("labels", "frontends", "clip", "clip_samples", "outputs", "clips"),
-    *("licence", "data", "task", "network", "options"),
+    *("network", "options"),
 )
+OF_CORPORA = ("licence", "data", "task")
+"""Of runs on corpora that edge-ser knows nothing of, and of models of others."""
 
 
 def _network(name: str | None, options: tuple[str, ...]) -> Network | None:
@@ -93,13 +95,29 @@ def _compared(exported: Exported, real: bool) -> Iterator[str]:
         yield "no recording was compared: give --clips with some like those that it is for"
 
 
-def _run(source: Path, output: Path, form: Form, given: Mapping[str, Any]) -> Exported:
+def _run(
+    source: Path,
+    output: Path,
+    form: Form,
+    given: Mapping[str, Any],
+    told: Callable[[str, int, int], None],
+) -> Exported:
     from edge_ser.corpora import read_corpus
+    from edge_ser.lab.cards import EMOTION, SOURCES, Source
     from edge_ser.lab.runs import read_run
     from edge_ser.lab.shipping import export_run
 
     _refuse_together(given, OF_OTHERS, "a run folder knows that of itself: leave it out")
     corpus = read_corpus(given["corpus"] or read_run(source).experiment.data.corpus)
+    said = None
+    if corpus.name in SOURCES:
+        _refuse_together(given, OF_CORPORA, f"that of {corpus.name} is known: leave it out")
+    elif any(given[name] for name in OF_CORPORA):
+        said = Source(
+            data=given["data"] or corpus.name,
+            licence=given["licence"] or "LicenseRef-unknown",
+            task=given["task"] or EMOTION,
+        )
     return export_run(
         source,
         corpus,
@@ -109,6 +127,8 @@ def _run(source: Path, output: Path, form: Form, given: Mapping[str, Any]) -> Ex
         given["name"],
         given["unfinished"],
         force=given["force"],
+        told=told,
+        source=said,
     )
 
 
@@ -125,13 +145,17 @@ def _export(
 
         if source is not None:
             raise UsageError("SOURCE and --untrained: expected one of them")
-        return export_untrained(given["untrained"], given["classes"], output, form), False
+        _refuse_together(given, (*OF_RUNS, *OF_OTHERS, *OF_CORPORA, "name"), "not of --untrained")
+        made = export_untrained(
+            given["untrained"], given["classes"], output, form, force=given["force"], told=told
+        )
+        return made, False
     if source is None:
         raise UsageError("expected a SOURCE, or --untrained NETWORK")
     from edge_ser.lab.export.sources import export_source, is_run
 
     if is_run(source):
-        return _run(source, output, form, given), True
+        return _run(source, output, form, given, told), True
     _refuse_together(given, OF_RUNS, f"only for run folders, and {source} is none: leave it out")
     said = _described(given)
     made = export_source(source, output, said, form, given["clips"], given["force"], told)
@@ -153,7 +177,7 @@ def _export(
     type=click.Choice(FORMS),
     default="float32",
     show_default=True,
-    help="Of the weights. int8 needs --clips to calibrate with; networks with capsules or "
+    help="Of the weights. int8 of anything but a run needs --clips to calibrate with; capsules and "
     "attention are quantised as dynamic.",
 )
 @click.option(
@@ -237,7 +261,8 @@ def command(source: Path | None, output: Path, form: str, **given: Any) -> None:
 
     SOURCE is a run folder of 'edge-ser train'; a .keras file; a TensorFlow SavedModel folder; a
     Torch state dict (.pt, .pth) of one of our networks; or a .onnx or .tflite file made elsewhere.
-    Anything but a run folder is told by --labels, --frontend and --clip what it works on.
+    Anything but a run folder is told by --labels, --frontend and --clip what it works on;
+    --licence, --data and --task are for the card, where edge-ser does not know the corpus.
 
     The file carries its card: labels, frontend, calibration, figures, licence. It is read again and
     compared with the original before it appears; one that differs is not written. A quantised form

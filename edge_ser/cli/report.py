@@ -44,7 +44,7 @@ def command(runs: tuple[str, ...], keys: tuple[str, ...], format_: str, output: 
 
     RUN is a run folder of 'edge-ser train'. Runs whose configurations differ only in their seeds
     and folds are one experiment; what else differs is found, and stands first in the tables: so
-    runs of an ablation become its table. Figures are of the last epoch, which was set beforehand;
+    runs of an ablation become its table. Figures are those of the weights that each run keeps;
     those of the best epoch, which the papers tell, stand beside and are called leaky.
 
     \b

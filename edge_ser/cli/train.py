@@ -39,15 +39,14 @@ def _listed() -> Iterator[str]:
 
 
 def _experiment(name: str, corpus: str | None, settings: tuple[str, ...]) -> Experiment:
-    from edge_ser.lab.experiment import find_experiment, from_tables, with_settings
+    from edge_ser.lab.experiment import find_experiment, from_tables, name_with, with_settings
 
     found, values, where = find_experiment(name)
     values = with_settings(values, settings)
     if corpus is not None:
-        values = with_settings(values, [f"data.corpus={corpus}"])
-    changed = "".join(f"-{setting.partition('=')[2].strip()}" for setting in settings)
-    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in found + changed)
-    return from_tables(values, plain[:80], where)
+        data = values.get("data")
+        values["data"] = {**(data if isinstance(data, dict) else {}), "corpus": corpus}
+    return from_tables(values, name_with(found, settings), where)
 
 
 def _record(folder: Path) -> dict[str, object]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from types import MappingProxyType
 
 from edge_ser.card import InputSpec, ModelCard, OutputSpec, Provenance
@@ -15,7 +12,7 @@ from edge_ser.lab.architectures.networks import Family
 from edge_ser.lab.calibration import Calibration
 from edge_ser.lab.experiment import DataOptions
 
-__all__ = ["SOURCES", "Source", "card_for", "commit", "tools"]
+__all__ = ["SOURCES", "Source", "card_for", "tools"]
 
 EXCLUDED_USE = (
     "Not evidence of what a person feels, means or intends; no decision about a person may rest on "
@@ -41,9 +38,10 @@ class Source:
     """What is to be said of a corpus."""
 
     data: str
+    """Who recorded it, and on which terms; how much of it was used, a run tells."""
     licence: str
     """SPDX expression for weights trained on it."""
-    intended_use: str
+    intended_use: str = ""
     bandwidth_hz: float | None = None
     """Hertz up to which its recordings reach."""
     task: str = EMOTION
@@ -55,14 +53,14 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             data=(
                 "EMO-DB, the Berlin Database of Emotional Speech (F. Burkhardt, A. Paeschke, "
                 "M. Rolfes, W. F. Sendlmeier, B. Weiss: A Database of German Emotional Speech, "
-                "Interspeech 2005), CC0-1.0 as republished by audEERING; 535 utterances, "
-                "10 actors, 10 sentences"
+                "Interspeech 2005), CC0-1.0 as republished by audEERING"
             ),
             licence="CC0-1.0",
             intended_use=(
                 "Research, teaching and demonstrations on recorded or live speech of people who "
-                "know of it. It tells how German emotions acted by ten speakers in a studio sound; "
-                "other voices, languages, rooms and spontaneous speech are unlike its training."
+                "know of it. It tells how German emotions acted by a few speakers in a studio "
+                "sound; other voices, languages, rooms and spontaneous speech are unlike its "
+                "training."
             ),
             # Recorded at 16 kHz.
             bandwidth_hz=8000.0,
@@ -71,38 +69,36 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             data=(
                 "RAVDESS, the Ryerson Audio-Visual Database of Emotional Speech and Song, speech "
                 "part (S. R. Livingstone, F. A. Russo, PLoS ONE 13(5): e0196391, 2018), "
-                "CC BY-NC-SA 4.0; 1,440 utterances, 24 actors, 2 sentences"
+                "CC BY-NC-SA 4.0"
             ),
             licence="CC-BY-NC-SA-4.0",
             intended_use=(
                 "Non-commercial research and teaching on recorded or live speech of people who "
-                "know of it. It tells how North American English emotions acted by 24 speakers in "
-                "a studio sound; other voices, accents, languages, rooms and spontaneous speech "
-                "are unlike its training."
+                "know of it. It tells how North American English emotions acted by a few "
+                "speakers in a studio sound; other voices, accents, languages, rooms and "
+                "spontaneous speech are unlike its training."
             ),
         ),
         "emovo": Source(
             data=(
                 "EMOVO, an Italian emotional speech database (G. Costantini, I. Iaderola, "
-                "A. Paoloni, M. Todisco, LREC 2014), for research, no formal licence known; "
-                "588 utterances, 6 actors, 14 sentences; mono mix of a two-microphone recording"
+                "A. Paoloni, M. Todisco, LREC 2014), for research, no formal licence known, "
+                "mono mix of a two-microphone recording"
             ),
             licence="LicenseRef-EMOVO-research",
             intended_use=(
                 "Non-commercial research and teaching on recorded or live speech of people who "
-                "know of it. It tells how Italian emotions acted by six speakers sound; other "
+                "know of it. It tells how Italian emotions acted by a few speakers sound; other "
                 "voices, languages, rooms and spontaneous speech are unlike its training."
             ),
         ),
         "speech_commands": Source(
-            data=(
-                "Speech Commands (P. Warden, arXiv:1804.03209), CC BY 4.0, a part of it: 16 words, "
-                "160 clips each, at most one clip a speaker and word"
-            ),
+            data=("Speech Commands (P. Warden, arXiv:1804.03209), CC BY 4.0"),
             licence="CC-BY-4.0",
             intended_use=(
-                "Research and demonstrations of 1-D networks on raw samples: it names one of 16 "
-                "English words in a clip of one second. It knows no other words, and no silence."
+                "Research and demonstrations of 1-D networks on raw samples: it names one of "
+                "a few English words in a clip of one second. It knows no other words, and no "
+                "silence."
             ),
             bandwidth_hz=8000.0,
             task="spoken word recognition",
@@ -117,7 +113,7 @@ def card_for(
     provenance: Provenance,
     data: DataOptions,
     kind: Family,
-    bandwidth_hz: float | None = None,
+    source: Source | None = None,
     calibration: Calibration | None = None,
 ) -> ModelCard:
     """The card of a network of ours; the exporter adds names of outputs and goldens."""
@@ -132,7 +128,7 @@ def card_for(
     spec = data.spec()
     return ModelCard(
         name=name,
-        task=SOURCES[data.corpus].task if data.corpus in SOURCES else EMOTION,
+        task=source.task if source else EMOTION,
         labels=tuple(labels),
         input=InputSpec(
             rate=spec.rate,
@@ -140,7 +136,7 @@ def card_for(
             pad_side=data.pad_side,
             pad_mode="zeros",
             layout=kind.layout,
-            source_bandwidth_hz=bandwidth_hz,
+            source_bandwidth_hz=source.bandwidth_hz if source else None,
         ),
         frontend=(spec,),
         output=output,
@@ -157,15 +153,3 @@ def tools() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def commit() -> str:
-    """The git commit of the checkout that this package runs from; empty outside of one."""
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    here = Path(__file__).resolve().parent
-    found = subprocess.run(
-        [git, "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip()

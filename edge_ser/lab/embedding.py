@@ -2,26 +2,23 @@
 
 A clip through the large backbone costs some 112 GMAC, through the head 0.7 MMAC: with the backbone
 frozen, every epoch but the first would compute the same vectors again. The head alone is
-`build_head` of `architectures.wav2vec2`; it takes features of shape (hidden,), and `with_head`
-joins the trained one to its backbone for export.
+`build_head` of `architectures.wav2vec2`; it takes features of shape (hidden,), and goes into
+the whole network's `head` for export.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.audio import fit, read_clip, resample
 from edge_ser.corpora import Utterance
-from edge_ser.errors import StorageError
-from edge_ser.lab.features import runs_folder
+from edge_ser.lab.features import keep_array, kept_array, runs_folder
 
 if TYPE_CHECKING:
     from edge_ser.lab.architectures.wav2vec2 import Backbone
@@ -65,11 +62,11 @@ def cached_embeddings(
         content = hashlib.sha256(utterance.path.read_bytes()).digest()
         key = hashlib.sha256(prefix + content).hexdigest()
         path = runs_folder() / "embeddings" / key[:2] / f"{key[2:34]}.npy"
-        vector = _kept(path, backbone.hidden)
+        vector = kept_array(path, (backbone.hidden,))
         if vector is None:
             clip = resample(read_clip(str(utterance.path)), RATE, "soxr_hq")
             vector = _embedded(backbone, fit(clip.samples, clip_samples, side))
-            _keep(path, vector)
+            keep_array(path, vector)
         vectors[position] = vector
         progress(position + 1)
     return vectors
@@ -99,30 +96,3 @@ def _embedded(backbone: Backbone, samples: NDArray[np.float32]) -> NDArray[np.fl
     finally:
         backbone.train(training)
     return vector
-
-
-def _kept(path: Path, hidden: int) -> NDArray[np.float32] | None:
-    """The vector in a file; None where there is none, or not a whole one."""
-    try:
-        # Mapped, so that the size which a damaged head claims is never allocated.
-        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    if found.shape != (hidden,) or found.dtype != np.float32 or not np.isfinite(found).all():
-        return None
-    return np.array(found)
-
-
-def _keep(path: Path, vector: NDArray[np.float32]) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.save(file, vector, allow_pickle=False)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StorageError(
-            f"{path}: {error.strerror}, expected room for a vector of {vector.nbytes} bytes; free "
-            "some, or set EDGE_SER_RUNS"
-        ) from error

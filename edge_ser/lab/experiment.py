@@ -31,6 +31,7 @@ __all__ = [
     "find_experiment",
     "from_tables",
     "is_frozen",
+    "name_with",
     "shipped",
     "tables",
     "with_settings",
@@ -38,6 +39,8 @@ __all__ = [
 
 SHIPPED = "edge_ser.lab.experiments"
 """Package of the experiments that come with edge-ser."""
+MAX_CLIP_SAMPLES = 1 << 24
+"""As cards have it."""
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
 
 
@@ -67,8 +70,10 @@ class DataOptions:
             )
         if len(set(self.labels)) < len(self.labels):
             raise ConfigError("[data]: a label stands twice in labels, expected each once")
-        if self.clip_samples < 1:
-            raise ConfigError(f"[data]: clip_samples is {self.clip_samples}, expected 1 or more")
+        if not 1 <= self.clip_samples <= MAX_CLIP_SAMPLES:
+            raise ConfigError(
+                f"[data]: clip_samples is {self.clip_samples}, expected 1 to {MAX_CLIP_SAMPLES}"
+            )
         unknown = sorted(set(self.features) - {f.name for f in dataclasses.fields(FrontendSpec)})
         if unknown:
             raise ConfigError(
@@ -113,7 +118,7 @@ class TrainingOptions:
     beta_2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
-    """Of adamw, and as L2 in the gradient of adam."""
+    """Of adamw; in Torch also of adam, as L2 in its gradient."""
     loss: Literal["margin", "cross_entropy"] = "cross_entropy"
     """margin: capsule margin loss on probabilities plus 0.392 x squared error, as for PLB."""
     label_smoothing: float = 0.0
@@ -142,6 +147,11 @@ class TrainingOptions:
             raise ConfigError(
                 f"[training]: learning_rate is {self.learning_rate}, expected 0 to 100"
             )
+        for name, least, most in (("epsilon", 1e-30, 1), ("weight_decay", 0, 100)):
+            if not least <= getattr(self, name) <= most:
+                raise ConfigError(
+                    f"[training]: {name} is {getattr(self, name)}, expected {least:g} to {most}"
+                )
         for name in ("beta_1", "beta_2", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(
@@ -220,7 +230,7 @@ def is_frozen(experiment: Experiment) -> bool:
 def with_settings(values: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
     """The tables with `section.key=value` set; a value is read as TOML, else taken as text.
 
-    The experiment's name tells them too, so that its run folders are other ones.
+    A name that the tables have gets them too, so that its run folders are other ones.
 
     Raises:
         ConfigError: an assignment of another form.
@@ -235,11 +245,30 @@ def with_settings(values: Mapping[str, Any], settings: Sequence[str]) -> dict[st
             value = tomllib.loads(f"value = {text}")["value"]
         except ValueError:
             value = text.strip()
-        changed.setdefault(section, {})[key] = value
+        table = changed.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {shown(setting)}: {section} is no section, but a value")
+        table[key] = value
         if (section, key) == ("protocol", "name"):
             # The number of folds was that of the protocol before.
             changed[section].pop("folds", None)
+    if settings and isinstance(changed.get("name"), str):
+        changed["name"] = name_with(str(changed["name"]), settings)
     return changed
+
+
+def name_with(name: str, settings: Sequence[str]) -> str:
+    """An experiment's name with what was set, for a folder's name.
+
+    >>> name_with("tim-emovo", ["network.name=tim-tab6", "network.omega_0=25"])
+    'tim-emovo-tim-tab6-omega_0-25'
+    """
+    for setting in settings:
+        place, _, value = setting.partition("=")
+        key = place.strip().rpartition(".")[2]
+        # Names tell themselves what they are of, numbers do not.
+        name += f"-{value.strip()}" if key == "name" else f"-{key}-{value.strip()}"
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:80]
 
 
 def find_experiment(name: str) -> tuple[str, dict[str, Any], str]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.audio import fit, read_clip, resample
 from edge_ser.corpora import Utterance
+from edge_ser.errors import StorageError
 from edge_ser.frontend import Frontend, FrontendSpec
 
-__all__ = ["cached_features", "runs_folder"]
+__all__ = ["cached_features", "keep_array", "kept_array", "runs_folder"]
 
 
 def runs_folder() -> Path:
@@ -39,17 +41,48 @@ def cached_features(
     for utterance in utterances:
         key.update(hashlib.sha256(utterance.path.read_bytes()).digest())
     path = runs_folder() / "features" / f"{key.hexdigest()[:32]}.npy"
-    if path.exists():
-        cached: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    shape = (len(utterances), *spec.shape(clip_samples))
+    cached = kept_array(path, shape)
+    if cached is not None:
         return cached
     frontend = Frontend(spec)
-    features = np.empty((len(utterances), *spec.shape(clip_samples)), dtype=np.float32)
+    features = np.empty(shape, dtype=np.float32)
     for position, utterance in enumerate(utterances):
         clip = resample(read_clip(str(utterance.path)), spec.rate, spec.resampler)
         features[position] = frontend(fit(clip.samples, clip_samples, pad_side))
         progress(position + 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.npy")
-    np.save(part, features, allow_pickle=False)
-    os.replace(part, path)
+    keep_array(path, features)
     return features
+
+
+def kept_array(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+    """The array in a file; None where there is none, or not a whole one of that shape."""
+    try:
+        # Mapped, so that the size which a damaged head claims is never allocated.
+        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    if found.shape != shape or found.dtype != np.float32 or not np.isfinite(found).all():
+        return None
+    return np.array(found)
+
+
+def keep_array(path: Path, array: NDArray[np.float32]) -> None:
+    """Write an array beside, then rename; other processes may do the same at once.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+        os.replace(part, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise StorageError(
+            f"{path}: {error.strerror}, expected room for {array.nbytes} bytes; free some, or set "
+            "EDGE_SER_RUNS"
+        ) from error

@@ -108,15 +108,17 @@ def train_job(
     prepare(planned.experiment.network.kind.framework, threads)
     from edge_ser.lab.training import train
 
-    data = read_dataset(planned.corpus, planned.experiment.data, reading)
-    if is_frozen(planned.experiment):
-        from edge_ser.lab.frozen import embedded
-
-        data = embedded(data, planned.experiment, reading)
+    read = read_dataset(planned.corpus, planned.experiment.data, reading)
     done = []
     for seed in seeds or (planned.experiment.training.seed,):
         training = dataclasses.replace(planned.experiment.training, seed=seed)
         experiment = dataclasses.replace(planned.experiment, training=training)
+        data = read
+        if is_frozen(experiment):
+            from edge_ser.lab.frozen import embedded
+
+            # By seed: a backbone without a folder has weights of it.
+            data = embedded(read, experiment, reading)
         for split in planned.splits:
             name = run_name(planned, split, seed)
             train(experiment, data, split, planned.folder / name, partial(progress, name))

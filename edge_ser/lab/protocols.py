@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from edge_ser.corpora import Utterance
-from edge_ser.errors import ConfigError, DataError, UsageError
+from edge_ser.errors import ConfigError, DataError, DependencyError, UsageError
 
 __all__ = [
     "NAMES",
@@ -141,8 +141,13 @@ def published(
     speakers: Mapping[str, str], folds: int = PUBLISHED_FOLDS, seed: int = PUBLISHED_SEED
 ) -> list[Split]:
     """Shuffled folds over clips, as the papers split: speakers are on both sides (leaky)."""
-    from sklearn.model_selection import KFold
-
+    try:
+        from sklearn.model_selection import KFold
+    except ImportError as error:
+        raise DependencyError(
+            f"the protocol published draws its folds with scikit-learn ({error}); "
+            "pip install 'edge-ser[train]'"
+        ) from error
     names = sorted(speakers)
     splitter = KFold(folds, shuffle=True, random_state=seed)
     return [
@@ -170,7 +175,14 @@ def loso(speakers: Mapping[str, str]) -> list[Split]:
     people = sorted(set(speakers.values()))
     if len(people) < 2:
         raise DataError(f"{len(people)} speaker: leaving one out takes at least two")
-    return [_by_speakers(f"loso-{person}", speakers, [person]) for person in people]
+    # A split's name becomes a folder's, and speakers are called as anybody likes.
+    plain = ["".join(c if c.isalnum() or c in "-_" else "_" for c in who)[:60] for who in people]
+    if len(set(plain)) < len(plain):
+        plain = [f"{number:03d}-{who}" for number, who in enumerate(plain, 1)]
+    return [
+        _by_speakers(f"loso-{who}", speakers, [person])
+        for who, person in zip(plain, people, strict=True)
+    ]
 
 
 def holdout(speakers: Mapping[str, str], seed: int = 42) -> list[Split]:

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge_ser import metrics as figures
 from edge_ser.audio import read_clip
+from edge_ser.bench.conditions import read_commit
 from edge_ser.card import ConditionFigures, Provenance
 from edge_ser.errors import DataError
 from edge_ser.lab.calibration import measure
-from edge_ser.lab.cards import EXCLUDED_USE, Source, commit, tools
+from edge_ser.lab.cards import EXCLUDED_USE, Source, tools
 from edge_ser.lab.datasets import Dataset
 from edge_ser.lab.runs import Run, fold_of, read_run
 
-__all__ = ["provenance_of", "read_robustness"]
+__all__ = ["provenance_of", "read_robustness", "unheard_folds"]
+
+FOLDS = {"grouped": "groups of speakers", "loso": "one speaker left out at a time"}
 
 
 def provenance_of(
     run: Run,
     data: Dataset,
-    folds: Sequence[Path],
+    folds: Sequence[Run],
     source: Source | None,
     robustness: Sequence[ConditionFigures] = (),
 ) -> Provenance:
-    """Data, protocol, figures, uses, versions, and the digests of the training clips."""
+    """Data, protocol, figures, uses, versions, and the digests of the training clips.
+
+    Args:
+        run: whose weights are shipped.
+        data: of its corpus.
+        folds: by `unheard_folds`.
+        source: what is to be said of the corpus.
+        robustness: measured with the folds' models.
+    """
     # Clips that chose the epoch prove as little as those that trained.
     trained = [data.utterances[name] for name in (*run.split.train, *run.split.validation)]
     metrics: Mapping[str, float] = {}
     if not run.split.test and len(folds) > 1:
-        metrics = measure([fold_of(read_run(fold)) for fold in folds])
-    elif run.predictions is not None:
+        metrics = measure([fold_of(fold) for fold in folds])
+    elif run.predictions:
         tested = fold_of(run)
         guess = tested.scores.argmax(axis=1)
         metrics = {
@@ -40,18 +52,63 @@ def provenance_of(
         }
     return Provenance(
         state="trained",
-        data=source.data if source else run.experiment.data.corpus,
-        protocol=_protocol(run, len(folds)),
+        data=f"{source.data if source else run.experiment.data.corpus}; {_amount(data)}",
+        protocol=_protocol(run, folds),
         metrics=metrics,
         robustness=tuple(robustness),
         licence=source.licence if source else "LicenseRef-unknown",
         intended_use=source.intended_use if source else "",
         excluded_use=EXCLUDED_USE,
         tools=tools(),
-        commit=commit(),
+        commit=read_commit() or "",
         training_clips=tuple(sorted(read_clip(u.path).digest() for u in trained)),
         speakers=tuple(sorted({u.speaker for u in trained if u.speaker})),
     )
+
+
+def unheard_folds(run: Run, folders: Sequence[Path]) -> list[Run]:
+    """Finished runs of the same experiment, each tested on speakers that it never heard.
+
+    Args:
+        run: whose weights are shipped; left out of them.
+        folders: of the runs.
+
+    Raises:
+        DataError: one is of another experiment, unfinished or tested on speakers that it heard, or
+            two of them test the same clip.
+    """
+    others = [read_run(folder) for folder in folders if folder.resolve() != run.folder.resolve()]
+    tested: set[str] = set()
+    for other in others:
+        if _recipe(other) != _recipe(run):
+            raise DataError(
+                f"{other.folder}: another experiment than {run.folder}'s, expected a fold of the "
+                "same data, network and training"
+            )
+        if not (other.finished and other.split.test):
+            raise DataError(f"{other.folder}: expected a finished run with test clips")
+        if not other.split.speakers:
+            raise DataError(
+                f"{other.folder}: its test speakers were heard in training, expected folds by "
+                "speaker: protocol grouped or loso"
+            )
+        if tested & {*other.split.test}:
+            raise DataError(f"{other.folder}: tests clips that another fold tests, too")
+        tested |= {*other.split.test}
+    return others
+
+
+def _recipe(run: Run) -> tuple[object, ...]:
+    """All that has to be the same in folds of one experiment."""
+    experiment = run.experiment
+    training = dataclasses.replace(experiment.training, seed=0)
+    return experiment.data, experiment.network, training, experiment.augmentation
+
+
+def _amount(data: Dataset) -> str:
+    speakers = {utterance.speaker for utterance in data.utterances.values()}
+    who = "" if None in speakers or "" in speakers else f" of {len(speakers)} speakers"
+    return f"{len(data.names)} clips{who}, {len(data.classes)} labels"
 
 
 def read_robustness(path: Path) -> list[ConditionFigures]:
@@ -71,7 +128,7 @@ def read_robustness(path: Path) -> list[ConditionFigures]:
         ) from error
 
 
-def _protocol(run: Run, folds: int) -> str:
+def _protocol(run: Run, folds: Sequence[Run]) -> str:
     """How the weights were trained and where the figures come from, in a sentence or two."""
     training, split = run.experiment.training, run.split
     kept = (
@@ -85,9 +142,10 @@ def _protocol(run: Run, folds: int) -> str:
     )
     if not split.test:
         figures = (
-            f"Figures: {folds} models of the same recipe by grouped speakers, each on the "
+            f"Figures: {len(folds)} models of the same recipe "
+            f"({FOLDS.get(folds[0].experiment.protocol.name, 'by speaker')}), each on the "
             "speakers it never heard; mean and standard deviation over folds."
-            if folds > 1
+            if len(folds) > 1
             else "No figures: all clips were seen in training."
         )
         return f"{split.name}: trained on all speakers, {trained} {figures}"

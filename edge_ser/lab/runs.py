@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,13 +52,13 @@ class Run:
     rows: list[dict[str, float]]
     """One an epoch that is done."""
     predictions: dict[str, list[float]] | None
-    """Probabilities of the test clips by the kept weights, by name; None before the last epoch, or
-    without test clips."""
+    """Probabilities of the test clips by the kept weights, by name; None before they are known,
+    which is the last thing that a training does."""
 
     @property
     def finished(self) -> bool:
-        """All epochs are done."""
-        return len(self.rows) == self.experiment.training.epochs
+        """All epochs are done, and the weights of the last one are written."""
+        return self.predictions is not None and len(self.rows) == self.experiment.training.epochs
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -104,8 +104,11 @@ def fold_of(run: Run) -> Fold:
     Raises:
         DataError: the run is not finished, or has no test clips.
     """
-    if run.predictions is None:
-        raise DataError(f"{run.folder}: no predictions yet: train to the end first")
+    if not run.predictions:
+        raise DataError(
+            f"{run.folder}: no predictions of test clips, expected some: train to the end first, "
+            "or give runs that test"
+        )
     try:
         true = [run.classes.index(run.split.labels[name]) for name in run.split.test]
     except (KeyError, ValueError) as error:
@@ -139,7 +142,9 @@ def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     _write_text(folder / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def write_predictions(folder: Path, names: Sequence[str], scores: NDArray[np.float32]) -> None:
+def write_predictions(
+    folder: Path, names: Sequence[str], scores: Iterable[NDArray[np.float32]]
+) -> None:
     """predictions.json: six digits a probability."""
     rows = {
         name: [round(float(p), 6) for p in row] for name, row in zip(names, scores, strict=True)

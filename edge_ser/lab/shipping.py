@@ -10,22 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser import metrics
-from edge_ser.card import ConditionFigures, Provenance
+from edge_ser.bench.conditions import read_commit
+from edge_ser.card import ConditionFigures, ModelCard, Provenance
 from edge_ser.corpora import Corpus
 from edge_ser.errors import DataError
 from edge_ser.lab import cards
 from edge_ser.lab.architectures.networks import Network, build, network
 from edge_ser.lab.calibration import Calibration, Fold, calibrate, calibrate_held_out
+from edge_ser.lab.cards import Source
 from edge_ser.lab.datasets import Dataset, read_dataset
 from edge_ser.lab.experiment import DATA
-from edge_ser.lab.export import Exported, Form, Source, Stages, export_model
+from edge_ser.lab.export import Exported, Form, Stages, export_model
+from edge_ser.lab.export import Source as ExportSource
 from edge_ser.lab.export.clips import CHECK_CLIPS, made_up_clips
 from edge_ser.lab.export.sources import fresh_source, run_source
-from edge_ser.lab.provenance import provenance_of
+from edge_ser.lab.provenance import provenance_of, unheard_folds
 from edge_ser.lab.runs import Run, fold_of, read_run
 
 __all__ = ["export_run", "export_untrained", "finished"]
 
+PROBED_CLIPS = 8
+PREDICTED = 1e-3
+"""Largest difference of a probability from the training's own: another machine rounds otherwise."""
 JUDGED_CLIPS = 500
 """Most clips on which a file is compared with its network, and what a smaller form loses is found:
 those that the run tests, all if it tests none."""
@@ -42,6 +48,7 @@ def export_run(
     robustness: Sequence[ConditionFigures] = (),
     force: bool = False,
     told: Stages = lambda stage, done, of: None,
+    source: Source | None = None,
 ) -> Exported:
     """Export the weights that a run keeps, with a complete card.
 
@@ -59,30 +66,22 @@ def export_run(
         robustness: measured with the fold models, for the card.
         force: keep a quantised file that is slower than float32 or not half as large.
         told: of progress.
+        source: what is to be said of the corpus; None for what is known of it.
 
     Raises:
-        DataError: a folder holds no run, an unfinished one, or one of another corpus.
+        DataError: a folder holds no run, an unfinished one, or one of another experiment or corpus.
         ModelError: the file is not what the network computes; none is written.
     """
     run = finished(read_run(run_folder), allow_unfinished)
-    experiment = run.experiment
-    data = read_dataset(corpus, experiment.data)
-    others = [fold_of(read_run(fold)) for fold in folds if fold != run_folder]
-    source = cards.SOURCES.get(corpus.name)
-    trained = run_source(run)
-    card = cards.card_for(
-        name or f"{experiment.network.name}-{corpus.name}",
-        data.classes,
-        dataclasses.replace(
-            provenance_of(run, data, folds, source, robustness),
-            network=experiment.network.name,
-            parameters=counted(experiment.network, len(data.classes), data.features.shape[1:]),
-        ),
-        experiment.data,
-        experiment.network.kind,
-        source.bandwidth_hz if source else None,
-        calibrate(others) if len(others) > 1 else _held_out(run, trained, data),
+    total = len(corpus.utterances)
+    data = read_dataset(
+        corpus, run.experiment.data, lambda done: told("reading clips", done, total)
     )
+    others = unheard_folds(run, folds)
+    trained = run_source(run)
+    _check_predictions(run, trained, data)
+    source = source or cards.SOURCES.get(corpus.name)
+    card = _card(run, trained, data, others, robustness, source, name)
     judged = _spread(data, run.split.test or data.names, JUDGED_CLIPS)
     heard = _spread(data, run.split.train, CHECK_CLIPS)
     return export_model(
@@ -98,8 +97,46 @@ def export_run(
     )
 
 
+def _card(
+    run: Run,
+    trained: ExportSource,
+    data: Dataset,
+    others: Sequence[Run],
+    robustness: Sequence[ConditionFigures],
+    source: Source | None,
+    name: str | None,
+) -> ModelCard:
+    experiment = run.experiment
+    network, shape = experiment.network, data.features.shape[1:]
+    provenance = dataclasses.replace(
+        provenance_of(run, data, others, source, robustness),
+        network=network.name,
+        parameters=counted(network, len(data.classes), shape),
+    )
+    calibration = (
+        calibrate([fold_of(other) for other in others])
+        if len(others) > 1
+        else _held_out(run, trained, data)
+    )
+    return cards.card_for(
+        name or f"{network.name}-{run.experiment.data.corpus}",
+        data.classes,
+        provenance,
+        experiment.data,
+        network.kind,
+        source,
+        calibration,
+    )
+
+
 def export_untrained(
-    name: str, classes: int, path: Path, form: Form = "float32", seed: int = 42
+    name: str,
+    classes: int,
+    path: Path,
+    form: Form = "float32",
+    seed: int = 42,
+    force: bool = False,
+    told: Stages = lambda stage, done, of: None,
 ) -> Exported:
     """A published network with seeded random weights, for latency work; its card says `untrained`.
 
@@ -116,12 +153,14 @@ def export_untrained(
         intended_use=cards.UNTRAINED_USE,
         excluded_use=cards.EXCLUDED_USE,
         tools=cards.tools(),
-        commit=cards.commit(),
+        commit=read_commit() or "",
     )
     labels = [f"class_{index}" for index in range(classes)]
     card = cards.card_for(f"{name}-untrained", labels, provenance, data, chosen.kind)
     clips = made_up_clips(card.frontend, card.input)
-    return export_model(fresh_source(chosen, classes, clips, seed), card, path, form, clips)
+    return export_model(
+        fresh_source(chosen, classes, clips, seed), card, path, form, clips, force, told
+    )
 
 
 def counted(chosen: Network, classes: int, shape: tuple[int, ...]) -> int | None:
@@ -148,19 +187,43 @@ def finished(run: Run, allow_unfinished: bool = False) -> Run:
     return run
 
 
+def _check_predictions(run: Run, trained: ExportSource, data: Dataset) -> None:
+    """Refuse weights that do not give the predictions which the training wrote with them.
+
+    Raises:
+        DataError: they do not: a backbone in a folder of its own was replaced, say.
+    """
+    if not (run.predictions and run.finished):
+        return
+    names = run.split.test[:PROBED_CLIPS]
+    written = np.array([run.predictions[name] for name in names])
+    scores = _probabilities(run, trained, data, names)
+    worst = float(np.abs(scores - written).max())
+    if not worst <= PREDICTED:
+        raise DataError(
+            f"{run.folder}: the network gives other scores than predictions.json has ({worst:.2g} "
+            "off), expected the same: give the corpus, the backbone and the weights of the training"
+        )
+
+
+def _probabilities(
+    run: Run, trained: ExportSource, data: Dataset, names: Sequence[str]
+) -> NDArray[np.float64]:
+    reference = trained.bind((data.features.shape[1:],), len(data.classes))
+    scores = reference.scores([data.features[data.index(names)]]).astype(np.float64)
+    return metrics.softmax(scores) if run.experiment.network.kind.output == "logits" else scores
+
+
 def _spread(data: Dataset, names: Sequence[str], most: int) -> NDArray[np.int64]:
     """Where clips of these names stand: so many, spread over all."""
     at = np.asarray(data.index(names))
     return at[np.linspace(0, len(at) - 1, min(most, len(at)), dtype=int)]
 
 
-def _held_out(run: Run, trained: Source, data: Dataset) -> Calibration | None:
+def _held_out(run: Run, trained: ExportSource, data: Dataset) -> Calibration | None:
     """Fitted on the validation clips, its error measured on the test clips; None without both."""
-    if run.predictions is None or not run.split.validation:
+    if not run.predictions or not run.split.validation:
         return None
-    at = data.index(run.split.validation)
-    reference = trained.bind((data.features.shape[1:],), len(data.classes))
-    scores = reference.scores([data.features[at]]).astype(np.float64)
-    if run.experiment.network.kind.output == "logits":
-        scores = metrics.softmax(scores)
-    return calibrate_held_out(Fold(scores, data.labels[at]), fold_of(run))
+    names = run.split.validation
+    scores = _probabilities(run, trained, data, names)
+    return calibrate_held_out(Fold(scores, data.labels[data.index(names)]), fold_of(run))

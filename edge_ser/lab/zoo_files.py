@@ -85,7 +85,7 @@ def export_shipped(
         raise DataError(f"{source}: {len(folds)} runs {chosen.folds}, expected two or more")
     home = models / "folds" / chosen.name
     robustness = read_robustness(home / "robustness.json")
-    folders = [run.folder for run in folds if run.predictions is not None]
+    folders = [run.folder for run in folds if run.predictions]
     place = models / "nc" / "edge_ser_models_nc" if chosen.nc else models
     for suffix, form in chosen.files.items():
         yield _exported(
@@ -101,7 +101,7 @@ def export_shipped(
 
 
 def _finished(folder: Path, pattern: str, allow_unfinished: bool) -> list[Run]:
-    """Runs of a pattern; those that are not finished are refused, or left out."""
+    """Runs of a pattern; those that are not finished are refused or, if allowed, left out."""
     found = [read_run(path) for path in sorted(folder.glob(pattern))] if pattern else []
     if allow_unfinished:
         return [run for run in found if run.finished]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from edge_ser.lab.architectures.networks import network
 from edge_ser.lab.cards import EXCLUDED_USE
 from edge_ser.lab.experiment import DATA, Experiment, TrainingOptions
 from edge_ser.lab.protocols import ProtocolOptions
+from edge_ser.lab.provenance import unheard_folds
+from edge_ser.lab.runs import read_run
 from edge_ser.lab.shipping import export_run, export_untrained
 from edge_ser.lab.zoo_files import Shipped, export_shipped, read_zoo
 from edge_ser.runtime import open_model
@@ -133,7 +136,8 @@ def test_everything_that_is_shipped(runs: Path, corpus: Corpus, tmp_path: Path) 
     assert set(card.provenance.training_clips) == set(digests.values())
     assert card.labels == ("anger", "neutral") and card.provenance.excluded_use == EXCLUDED_USE
     assert card.provenance.metrics["folds"] == 2 and card.output.ece is not None
-    assert "by grouped speakers" in card.provenance.protocol
+    assert "2 models of the same recipe (groups of speakers)" in card.provenance.protocol
+    assert card.provenance.data == "tiny; 10 clips of 5 speakers, 2 labels"
     assert (card.provenance.network, card.provenance.parameters) == ("routing", 155_929 + 2 * 65)
 
     fold = read_model(folds / "grouped-02.tflite").card
@@ -143,6 +147,51 @@ def test_everything_that_is_shipped(runs: Path, corpus: Corpus, tmp_path: Path) 
     assert json.loads((folds / "runs" / "grouped-02" / "split.json").read_text())["test"]
     kept = folds / "whole.keras"
     assert kept.stat().st_size < (runs / "routing-tiny" / "whole" / "last.keras").stat().st_size
+
+
+def test_folds_that_prove_nothing_are_refused(runs: Path, corpus: Corpus, tmp_path: Path) -> None:
+    home = runs / "routing-tiny"
+    run = read_run(home / "whole")
+    first, second = (home / f"grouped-0{number}" for number in (1, 2))
+    assert [fold.folder for fold in unheard_folds(run, [first, second])] == [first, second]
+    # The run itself, however its path is spelt, is none of its folds.
+    again = home / "." / ".." / "routing-tiny" / "grouped-01"
+    assert [f.folder for f in unheard_folds(read_run(first), [again, second])] == [second]
+    with pytest.raises(DataError, match="another experiment than"):
+        unheard_folds(run, [runs / "tim-tiny" / "official"])
+    with pytest.raises(DataError, match="tests clips that another fold tests"):
+        unheard_folds(run, [first, first])
+    leaky = tmp_path / "published-01"
+    shutil.copytree(first, leaky)
+    split = json.loads((leaky / "split.json").read_text())
+    (leaky / "split.json").write_text(json.dumps({**split, "speakers": []}))
+    with pytest.raises(DataError, match="its test speakers were heard in training"):
+        unheard_folds(run, [leaky])
+    (leaky / "predictions.json").unlink()
+    with pytest.raises(DataError, match="expected a finished run with test clips"):
+        unheard_folds(run, [leaky])
+
+
+def test_weights_that_did_not_predict_what_the_run_says_are_refused(
+    runs: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    copied = tmp_path / "grouped-01"
+    shutil.copytree(runs / "routing-tiny" / "grouped-01", copied)
+    predictions = json.loads((copied / "predictions.json").read_text())
+    turned = {name: scores[::-1] for name, scores in predictions.items()}
+    (copied / "predictions.json").write_text(json.dumps(turned))
+    with pytest.raises(DataError, match=r"other scores than predictions\.json has"):
+        export_run(copied, corpus, tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_smaller_form_tells_what_it_changes(runs: Path, corpus: Corpus, tmp_path: Path) -> None:
+    done = export_run(
+        runs / "tim-tiny" / "official", corpus, tmp_path / "m.onnx", "float16", force=True
+    )
+    said = read_model(tmp_path / "m.onnx").card.provenance.protocol
+    assert said == done.model.card.provenance.protocol
+    assert "this float16 file changes 0 of 2 labels and loses 0.0 points of UAR." in said
 
 
 def test_a_run_in_torch_is_calibrated_on_its_validation_clips(

@@ -46,7 +46,7 @@ def asked(monkeypatch: Patch, tmp_path: Path) -> list[Any]:
     compared = Comparison(200, 1.2e-6, 1, share=0.36, speed=Speed(1.234, 2.0))
 
     def job(*arguments: Any, **more: Any) -> Any:
-        calls.append((*arguments, *more.values()))
+        calls.append((*arguments, *(value for key, value in more.items() if key != "told")))
         found = replace(compared, lost=-0.003)
         return SimpleNamespace(model=file, comparison=found, framework="Keras", note="")
 
@@ -64,7 +64,7 @@ def asked(monkeypatch: Patch, tmp_path: Path) -> list[Any]:
 def test_a_run(asked: list[Any], run: Path, capsys: Capture) -> None:
     options = ["--corpus", "mine", "--form", "dynamic", "--fold", str(run), "--name", "n"]
     assert main(["export", str(run), "-o", "my.tflite", "--unfinished", "--force", *options]) == 0
-    assert asked == [(run, CORPUS, Path("my.tflite"), "dynamic", (run,), "n", True, True)]
+    assert asked == [(run, CORPUS, Path("my.tflite"), "dynamic", (run,), "n", True, True, None)]
     first, compared, quicker, last = capsys.readouterr().out.splitlines()
     made = run.parent / "my.tflite"
     assert first == f"{made}: plb-mine, 5 bytes, read again and compared"
@@ -86,7 +86,25 @@ def test_a_run_names_its_corpus(asked: list[Any], run: Path, monkeypatch: Patch)
 
 def test_an_untrained_network(asked: list[Any]) -> None:
     assert main(["export", "--untrained", "plb", "--classes", "3", "-o", "x.onnx"]) == 0
-    assert asked == [("plb", 3, Path("x.onnx"), "float32")]
+    assert asked == [("plb", 3, Path("x.onnx"), "float32", False)]
+
+
+@pytest.mark.parametrize("option", ["--labels=a,b", "--unfinished", "--name=n", "--data=x"])
+def test_what_an_untrained_network_does_not_take(asked: list[Any], option: str) -> None:
+    assert main(["export", "--untrained", "plb", "-o", "x.onnx", option]) == 2
+    assert not asked
+
+
+def test_what_is_said_of_a_corpus_of_ones_own(
+    asked: list[Any], run: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    words = ["--licence", "MIT", "--data", "ours", "--task", "door bells"]
+    assert main(["export", str(run), "--corpus", "mine", "-o", "my.tflite", *words]) == 0
+    said = asked[0][-1]
+    assert (said.licence, said.data, said.task) == ("MIT", "ours", "door bells")
+    monkeypatch.setattr("edge_ser.corpora.read_corpus", lambda name: Corpus("emodb", ()))
+    assert main(["export", str(run), "--corpus", "emodb", "-o", "my.tflite", *words]) == 2
+    assert "--licence: that of emodb is known: leave it out" in capsys.readouterr().err
 
 
 def test_a_model_of_somebody_else(asked: list[Any], tmp_path: Path, capsys: Capture) -> None:

@@ -74,7 +74,7 @@ def test_options_become_a_plan(asked: list[Any], experiment: str, capsys: Captur
     assert [split.name for split in plan.splits] == ["loso-1", "loso-0"]
     assert (seeds, threads, plan.folder) == ((7, 8), 1, Path("somewhere"))
     assert plan.experiment.training.batch == 8 and plan.experiment.training.schedule == "steps"
-    assert plan.experiment.name == "mine-8-steps"
+    assert plan.experiment.name == "mine-batch-8-schedule-steps"
     assert plan.experiment.data.labels == ("calm", "glad")
     assert plan.experiment.data.corpus == "mine"
 

@@ -16,6 +16,7 @@ from edge_ser.lab.experiment import (
     as_toml,
     find_experiment,
     from_tables,
+    name_with,
     shipped,
     with_settings,
 )
@@ -58,6 +59,9 @@ def test_an_experiment_is_written_and_read_again() -> None:
         ({"training": {"epochs": 0}}, r"epochs is 0, expected 1 or more"),
         ({"training": {"beta_1": 1}}, r"beta_1 is 1.0, expected 0 or more, below 1"),
         ({"training": {"learning_rate": 0}}, r"learning_rate is 0.0, expected 0 to 100"),
+        ({"training": {"weight_decay": -5.0}}, r"weight_decay is -5.0, expected 0 to 100"),
+        ({"training": {"epsilon": -1.0}}, r"epsilon is -1.0, expected 1e-30 to 1"),
+        ({"data": {"clip_samples": 10**11}}, r"clip_samples is 100000000000, expected 1 to 16777"),
         ({"training": {"accumulate": 0}}, r"accumulate is 0, expected 1 or more"),
         ({"training": {"schedule": "step"}}, r"schedule is 'step', expected constant or steps"),
         ({"training": 3}, r"\[training\] is 3, expected a section"),
@@ -99,6 +103,16 @@ def test_settings_of_the_command_line() -> None:
     for wrong in ("omega_0=26", "network.omega_0", "=3"):
         with pytest.raises(ConfigError, match=r"expected section\.key=value"):
             with_settings(TABLES, [wrong])
+    with pytest.raises(ConfigError, match="title is no section, but a value"):
+        with_settings({"title": "x"}, ["title.x=1"])
+
+
+def test_settings_are_told_by_the_name_so_that_runs_do_not_share_a_folder() -> None:
+    epochs, batch = ({**TABLES, "name": "given"}, {**TABLES, "name": "given"})
+    assert with_settings(epochs, ["training.epochs=8"])["name"] == "given-epochs-8"
+    assert with_settings(batch, ["training.batch=8"])["name"] == "given-batch-8"
+    assert with_settings(batch, [])["name"] == "given"
+    assert len(name_with("long", ["data.features={a=1}"] * 20)) <= 80
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))

@@ -149,6 +149,12 @@ def test_what_has_to_be_said(changes: dict[str, Any], words: str) -> None:
         card_of(source((10, 8)), said(**changes))
 
 
+def test_a_length_that_a_file_claims_is_not_counted_through() -> None:
+    frames = 1_000_000_000
+    with pytest.raises(UsageError, match=f"{frames} frames come from"):
+        card_of(source((frames, 8)), said(clip_samples=None))
+
+
 def test_features_that_the_model_does_not_take() -> None:
     with pytest.raises(DataError, match=r"gives \(10, 8\), theirs.onnx takes \(any, 9\)"):
         card_of(source((-1, 9)), said())

@@ -55,6 +55,13 @@ def test_every_clip_is_tested_once(speakers: dict[str, str]) -> None:
         assert sorted(clip for split in splits for clip in split.test) == sorted(speakers)
 
 
+def test_speakers_never_lead_out_of_the_folder_of_runs() -> None:
+    speakers = {"1": "x/../../evil", "2": "..", "3": "x\n", "4": "x/"}
+    names = [split.name for split in loso(speakers)]
+    assert names == ["loso-001-__", "loso-002-x_", "loso-003-x_", "loso-004-x_______evil"]
+    assert [split.name for split in loso({"1": "a b", "2": "c"})] == ["loso-a_b", "loso-c"]
+
+
 @given(speakers=PEOPLE)
 def test_holdout_validates_on_speakers_of_its_own(speakers: dict[str, str]) -> None:
     (split,) = holdout(speakers)

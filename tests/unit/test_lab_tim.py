@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import pickle
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -359,6 +360,21 @@ def test_files_that_hold_no_weights_are_refused(
         load_weights(seeded(), path, TIM)
     assert "\n" not in str(raised.value)
     assert not Path("touched").exists()
+
+
+def test_a_damaged_state_dict_is_no_bug_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    torch.save(seeded().state_dict(), path)
+    whole = bytearray(path.read_bytes())
+    rng = random.Random(0)
+    start = whole.index(b"data.pkl")
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for _ in range(4):
+            damaged[start + rng.randrange(2_000)] = rng.randrange(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(ModelError):
+            load_weights(seeded(), path, TIM)
 
 
 def test_missing_other_and_oversized_files_are_refused(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_ser.corpora import Utterance
 from edge_ser.errors import StorageError
-from edge_ser.lab import embedding
+from edge_ser.lab import embedding, features
 from edge_ser.lab.architectures.options import Wav2Vec2Options
 
 from .lab_wav2vec2_tiny import NEEDS, SAMPLES, TINY, clip, tiny
@@ -200,7 +200,7 @@ def test_a_vector_that_cannot_be_kept_is_said(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(embedding.os, "replace", full)
+    monkeypatch.setattr(features.os, "replace", full)
     with pytest.raises(StorageError, match="No space left on device, expected room"):
         embedding.cached_embeddings(clips, tiny().backbone, SAMPLES)
     assert not list((embedding.runs_folder() / "embeddings").rglob("*.part"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
@@ -54,18 +53,19 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 
     if not path.is_file():
         raise ModelNotFoundError(f"{path}: no such file, {EXPECTED}")
+    size = path.stat().st_size
+    if size > MAX_FILE:
+        raise ModelError(f"{path}: {size} bytes, at most {MAX_FILE} are taken; {EXPECTED}")
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE:
-            raise ModelError(f"{path}: {size} bytes, at most {MAX_FILE} are taken; {EXPECTED}")
         with warnings.catch_warnings():
             # Torch warns of foreign pickles before it refuses them; the error below says enough.
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or 'cannot be read'}; {EXPECTED}") from error
-    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        # A whole module that was pickled is code, and ends here too.
+    except Exception as error:
+        # A whole module that was pickled is code, and ends here too; a damaged file raises whatever
+        # its parts raise.
         raise ModelError(f"{path}: cannot be read as weights alone; {EXPECTED}") from error
     if isinstance(state, Mapping) and isinstance(state.get("model"), Mapping):
         state = state["model"]

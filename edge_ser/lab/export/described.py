@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -223,14 +224,12 @@ def _hint(spec: FrontendSpec, taken: Sequence[int]) -> str:
     frames = [size for size in taken if size not in (-1, 1, spec.width)]
     if spec.kind == "waveform" or len(frames) != 1:
         return ""
-    fitting = [
-        samples
-        for samples in range(0, (frames[0] + 2) * spec.hop_length + spec.n_fft, 1)
-        if spec.frames(samples) == frames[0]
-    ]
-    if not fitting:
+    lengths = range((frames[0] + 2) * spec.hop_length + spec.n_fft)
+    first = bisect.bisect_left(lengths, frames[0], key=spec.frames)
+    beyond = bisect.bisect_right(lengths, frames[0], key=spec.frames)
+    if first == beyond:
         return ""
-    return f": {frames[0]} frames come from {fitting[0]} to {fitting[-1]} samples"
+    return f": {frames[0]} frames come from {first} to {beyond - 1} samples"
 
 
 def _turned(spec: FrontendSpec, taken: tuple[int, ...], samples: int) -> FrontendSpec:

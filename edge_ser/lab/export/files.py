@@ -191,7 +191,20 @@ def _written(part: Path, candidate: Candidate, by: _Judge, told: Stages) -> Expo
             speed = time_both(interpreter, open_model(plain), by.clips)
         share = len(candidate.payload) / len(plain)
         compared = dataclasses.replace(compared, share=share, speed=speed)
+        write_model(part, candidate.payload, _told_of(card, form, compared))
+        model = read_model(part)
     return Exported(model, compared, framework, candidate.note)
+
+
+def _told_of(card: ModelCard, form: Form, found: Comparison) -> ModelCard:
+    """The card, which has the figures of the float32 network, with what this form changes."""
+    lost = "" if found.lost is None else f" and loses {100 * found.lost:.1f} points of UAR"
+    text = (
+        f"{card.provenance.protocol} All figures are of the float32 network; this {form} file "
+        f"changes {found.changed} of {found.clips} labels{lost}."
+    )
+    provenance = dataclasses.replace(card.provenance, protocol=text.strip())
+    return dataclasses.replace(card, provenance=provenance)
 
 
 def _joined(refused: Sequence[tuple[Candidate, ModelError]], form: Form) -> ModelError:

@@ -17,6 +17,7 @@ import numpy as np
 
 from edge_ser.errors import ModelError, ModelNotFoundError
 from edge_ser.lab import compute
+from edge_ser.lab.architectures.keras_files import refuse_large
 from edge_ser.lab.export.converting import computing, converting, first_line
 from edge_ser.lab.export.forms import Candidate
 from edge_ser.lab.export.reference import (
@@ -65,6 +66,7 @@ def load_keras(path: Path) -> Any:
 
     if not path.is_file():
         raise ModelNotFoundError(f"{path}: no such file, expected a .keras model")
+    refuse_large(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:

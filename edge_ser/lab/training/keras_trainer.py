@@ -12,6 +12,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from edge_ser.errors import ConfigError, DataError
+from edge_ser.lab.architectures.keras_files import refuse_large
 from edge_ser.lab.architectures.networks import build
 from edge_ser.lab.experiment import Experiment
 
@@ -44,6 +45,11 @@ class KerasTrainer:
                 "[training]: accumulate and mixed_precision are for Torch, "
                 f"{experiment.network.name} is a Keras network: leave them out"
             )
+        if options.weight_decay and options.optimizer == "adam":
+            raise ConfigError(
+                f"[training]: weight_decay is {options.weight_decay} with adam, which in Keras has "
+                "no L2 in its gradient: take optimizer = 'adamw'"
+            )
         self.batch = options.batch
         self.model = build(experiment.network, classes, shape, options.seed)
         kind = keras.optimizers.AdamW if options.optimizer == "adamw" else keras.optimizers.Adam
@@ -52,7 +58,8 @@ class KerasTrainer:
             beta_1=options.beta_1,
             beta_2=options.beta_2,
             epsilon=options.epsilon,
-            **({"weight_decay": options.weight_decay} if options.weight_decay else {}),
+            # AdamW's own default is not 0.
+            **({"weight_decay": options.weight_decay} if kind is keras.optimizers.AdamW else {}),
         )
         loss = margin_loss if options.loss == "margin" else "categorical_crossentropy"
         self.model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
@@ -90,12 +97,13 @@ class KerasTrainer:
     def load(self, path: Path) -> None:
         """What `save` wrote, read in safe mode."""
         try:
+            refuse_large(path)
             loaded = keras.saving.load_model(path, safe_mode=True)
         except Exception as error:
-            # Keras raises whatever its parts raise.
+            # Keras raises whatever its parts raise, at times without a word.
+            said = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise DataError(
-                f"{path}: Keras cannot load it ({str(error).splitlines()[0][:200]}); remove the "
-                "run folder to start afresh"
+                f"{path}: Keras cannot load it ({said}); remove the run folder to start afresh"
             ) from error
         wanted = [weight.shape for weight in self.model.weights]
         if [weight.shape for weight in loaded.weights] != wanted:

@@ -77,8 +77,9 @@ def train(
         report(row)
     if options.keep == "best_validation":
         trainer.load(best)
-    if len(looks["test"]):
-        write_predictions(folder, split.test, trainer.scores(data.features[looks["test"]]))
+    # The last thing, without test clips too: by it a run counts as finished.
+    at = looks["test"]
+    write_predictions(folder, split.test, trainer.scores(data.features[at]) if len(at) else ())
     return trainer
 
 
