@@ -81,7 +81,8 @@ def _overview(files: Sequence[Path], latency: Mapping[str, Any]) -> str:
             f"MMAC: million multiply-accumulates of one clip, of the file's own operators. ms: one "
             f"clip through the graph, median, one thread, on {machine}. Accuracy and UAR (the mean "
             "recall of the labels): by the protocol that each model's section names, mean ± "
-            "standard deviation over folds.",
+            "standard deviation over folds; smaller forms of a network have its figures here, and "
+            "their cards tell what they lose.",
         ]
     )
 
