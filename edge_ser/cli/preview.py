@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from edge_ser.errors import ConfigError, DataError, StorageError
 from edge_ser.frontend import PRESETS, FrontendSpec
 
 if TYPE_CHECKING:
+    from edge_ser.audio.clip import Samples
     from edge_ser.corpora import Corpus, Utterance
     from edge_ser.lab.augmentation import Augmentation
     from edge_ser.lab.runs import Run
@@ -146,22 +147,11 @@ def _refuse(pictures: Iterable[Path], corpus: str, augmentation: str, clips: Cor
         refuse_inputs(str(picture), inputs)
 
 
-def _draw_clip(
-    utterance: Utterance,
-    spec: FrontendSpec,
-    steps: Augmentation,
-    seed: int,
-    pictures: Sequence[Path],
-    title: str,
-) -> None:
-    """A clip with its features, and the same after each step."""
+def _beginning(path: Path, spec: FrontendSpec) -> Samples:
+    """Of the clip, at the rate of the features."""
     from edge_ser.audio import read_clip, resample
-    from edge_ser.lab.pictures.data import draw_augmentations, draw_clip
 
-    samples = resample(read_clip(utterance.path), spec.rate, spec.resampler).samples
-    samples = samples[: MAX_SECONDS * spec.rate]
-    draw_clip(samples, spec, pictures[0], title)
-    draw_augmentations(steps, samples, spec, pictures[1], seed, title)
+    return resample(read_clip(path), spec.rate, spec.resampler).samples[: MAX_SECONDS * spec.rate]
 
 
 @click.command("preview")
@@ -253,7 +243,7 @@ def command(
     """
     from edge_ser.corpora import read_corpus
     from edge_ser.lab.datasets import by_name, classes_of
-    from edge_ser.lab.pictures.data import draw_class_counts
+    from edge_ser.lab.pictures.data import draw_augmentations, draw_class_counts, draw_clip
     from edge_ser.lab.pictures.trained import TRAINED, draw_trained
 
     steps = _augmentation(augmentation)
@@ -266,10 +256,13 @@ def command(
 
     labels = tuple(label for label in classes_of(clips) if label in clips.labels)
     counts = _counts(clips, labels)
+    spec = PRESETS[frontend]
+    samples = _beginning(named[name].path, spec)
     _folder(folder)
     draw_class_counts(counts, pictures[0], clips.name)
     title = f"{name}: {named[name].label}"
-    _draw_clip(named[name], PRESETS[frontend], steps, seed, pictures[1:3], title)
+    draw_clip(samples, spec, pictures[1], title)
+    draw_augmentations(steps, samples, spec, pictures[2], seed, title)
     if run:
         draw_trained(run, named[name], folder, title)
     pieces = rendered(

@@ -40,16 +40,16 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Two words, one deep and one high, four clips to train on each and two to test."""
+    """Two words, one deep and one high, twelve clips to train on each and four to test."""
     rng = np.random.default_rng(0)
     rows = ["path,label,split"]
     times = np.arange(RATE) / RATE
     for word, hertz in (("deep", 200), ("high", 3000)):
-        for number in range(6):
+        for number in range(16):
             tone = 0.3 * np.sin(2 * np.pi * hertz * times + rng.uniform(0, 6))
             clip = tone + 0.01 * rng.standard_normal(RATE)
             soundfile.write(tmp_path / f"{word}{number}.wav", clip, RATE)
-            rows.append(f"{word}{number}.wav,{word},{'train' if number < 4 else 'test'}")
+            rows.append(f"{word}{number}.wav,{word},{'train' if number < 12 else 'test'}")
     (tmp_path / "manifest.csv").write_text("\n".join(rows))
     return tmp_path
 
@@ -67,7 +67,7 @@ def test_features_reused_by_other_classifiers(
     monkeypatch.setattr(features_svm, "load_model", partial(load_model, allow_untrained=True))
     features_svm.main(str(untrained), str(corpus))
     assert capsys.readouterr().out.splitlines() == [
-        "32 features; 8 clips train, 4 test",
+        "32 features; 24 clips train, 8 test",
         "support vector machine: 1.000",
         "5 nearest neighbours: 1.000",
     ]

@@ -307,7 +307,7 @@ def test_models_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="no such file"):
         load_keras(tmp_path / "m.keras")
     (tmp_path / "m.keras").write_bytes(b"PK\x03\x04 half a model")
-    with pytest.raises(ModelError, match="Keras cannot load it"):
+    with pytest.raises(ModelError, match="no archive"):
         load_keras(tmp_path / "m.keras")
     inputs = keras.Input((3,))
     evil = keras.Model(inputs, keras.layers.Lambda(lambda x: x * 2)(inputs))
