@@ -61,6 +61,14 @@ def _frontend(spec: FrontendSpec, clip_samples: int) -> str:
             f"{spec.pitch_ceiling:g} Hz, {spec.window} window of {spec.win_length} in an FFT of "
             f"{spec.n_fft}, hop {spec.hop_length}"
         )
+    if spec.kind == "functionals":
+        return (
+            f"functionals: {spec.width:,} statistics over the clip of {spec.n_mels} mel bands "
+            f"({spec.mel_scale}) of {spec.fmin:g} to {spec.fmax:g} Hz, {spec.n_mfcc} cepstra, "
+            f"level and pitch of {spec.pitch_floor:g} to {spec.pitch_ceiling:g} Hz, "
+            f"{spec.window} window of {spec.win_length} in an FFT of {spec.n_fft}, "
+            f"hop {spec.hop_length}"
+        )
     count = f"{spec.n_mfcc} coefficients of " if spec.kind == "mfcc" else ""
     limit = "" if spec.top_db is None else f", top_db {spec.top_db:g}"
     return (
@@ -110,6 +118,7 @@ def _readable(model: ModelFile) -> Iterator[str]:
     head: dict[str, object] = {
         "file": f"{model.path} ({model.kind}, {model.path.stat().st_size} bytes)",
         "labels": list(card.labels),
+        "head": "" if card.head is None else f"adapted: labels made of {card.head.values} values",
         "state": known.state,
         "licence": known.licence or "unknown",
         "hashes": "card and model are as they were exported",

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from edge_ser.errors import AudioError
 from edge_ser.frontend import maths
+from edge_ser.frontend.functionals import functionals, heard_frames
 from edge_ser.frontend.pitch import pitch_of, pitch_tables
-from edge_ser.frontend.spec import FrontendSpec
+from edge_ser.frontend.spec import PITCH_VALUES, FrontendSpec
 
 __all__ = ["Frontend"]
 
@@ -49,8 +50,9 @@ class Frontend:
         padded = np.zeros(self.frame_length)
         padded[left : left + spec.win_length] = taper
         self._window = padded.astype(self._dtype)
-        if spec.kind == "pitch":
+        if spec.kind in ("pitch", "functionals"):
             self._lags = pitch_tables(spec, padded)
+        if spec.kind == "pitch":
             return
         filters = maths.mel_filters(
             spec.told_rate,
@@ -117,9 +119,12 @@ class Frontend:
         """What is left to do with a clip's band powers: logarithm, DCT, normalisation, layout.
 
         Args:
-            mel: shape (frames, n_mels); pitch and strength, shape (frames, 2), for `kind="pitch"`.
+            mel: shape (frames, n_mels); for `kind="pitch"` pitch and strength, shape (frames, 2);
+                for `kind="functionals"` these after the bands, shape (frames, n_mels + 2).
             energy: total power of each frame, shape (frames,); used for `c0="log_energy"` alone.
         """
+        if self.spec.kind == "functionals":
+            return self._functionals(mel[:, : self.spec.n_mels], mel[:, self.spec.n_mels :])
         values = mel if self.spec.kind == "pitch" else self.log(mel)
         if self.spec.kind == "mfcc":
             values = self.cepstra(values)
@@ -160,14 +165,28 @@ class Frontend:
 
     def silence(self, frames: int) -> tuple[Array, Array]:
         """Band powers and total powers of so many frames of nothing."""
-        width = self.spec.width if self.spec.kind == "pitch" else self.spec.n_mels
+        width = {
+            "pitch": PITCH_VALUES,
+            "functionals": self.spec.n_mels + PITCH_VALUES,
+        }.get(self.spec.kind, self.spec.n_mels)
         return np.zeros((frames, width), self._dtype), np.zeros(frames, self._dtype)
 
     def _fill(self, mel: Array, energy: Array, rows: slice, power: Array) -> None:
         """Put the band powers and total powers of a block of frames into their rows."""
-        mel[rows] = pitch_of(power, self._lags) if self.spec.kind == "pitch" else self.mel(power)
+        if self.spec.kind == "pitch":
+            mel[rows] = pitch_of(power, self._lags)
+        else:
+            mel[rows, : self.spec.n_mels] = self.mel(power)
+        if self.spec.kind == "functionals":
+            mel[rows, self.spec.n_mels :] = pitch_of(power, self._lags)
         if self.spec.c0 == "log_energy":
             energy[rows] = power.sum(axis=1)
+
+    def _functionals(self, mel: Array, pitch: Array) -> NDArray[np.float32]:
+        level = self._logarithm(mel.sum(axis=1))
+        heard = heard_frames(level, self.spec)
+        values = functionals(self.log(mel[heard]), pitch[heard], level[heard], self.spec)
+        return values.astype(np.float32)
 
     def _normalised(self, values: Array) -> NDArray[np.float32]:
         if self.spec.normalise == "zero_mean_unit_variance":

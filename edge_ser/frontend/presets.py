@@ -10,6 +10,7 @@ from edge_ser.frontend.spec import FrontendSpec
 
 __all__ = [
     "CKTIM_STEREO",
+    "FUNCTIONALS",
     "LIBROSA",
     "LIBROSA_08",
     "LOG_MEL",
@@ -93,12 +94,31 @@ PITCH = FrontendSpec(
 )
 """Pitch in semitones and voicing strength every 16 ms, after Boersma 1993; of no library."""
 
+FUNCTIONALS = FrontendSpec(
+    kind="functionals",
+    rate=16_000,
+    n_fft=1024,
+    win_length=640,
+    hop_length=256,
+    n_mels=64,
+    fmin=50.0,
+    fmax=7_900.0,
+    mel_scale="htk",
+    mel_norm="none",
+    log_floor=1e-12,
+    top_db=60.0,
+    n_mfcc=26,
+)
+"""Statistics of 64 bands, 26 cepstra, level and pitch over a clip: no longer frames; of no library.
+Up to 7,900 Hz the pitch's inverse FFT is half as long as up to 8,000."""
+
 WAVEFORM = FrontendSpec(kind="waveform", rate=16_000, normalise="zero_mean_unit_variance")
 """Raw samples as wav2vec 2.0 takes them; `normalise="none"` gives them untouched."""
 
 PRESETS: Mapping[str, FrontendSpec] = MappingProxyType(
     {
         "cktim-stereo": CKTIM_STEREO,
+        "functionals": FUNCTIONALS,
         "librosa": LIBROSA,
         "librosa-0.8": LIBROSA_08,
         "log-mel": LOG_MEL,

@@ -31,6 +31,27 @@ MAX_NUMBER = 1e15
 PITCH_VALUES = 2
 """Of a frame: semitones and strength."""
 
+STATISTICS = (
+    *("mean", "deviation", "skewness", "kurtosis", "slope"),
+    *("q05", "q25", "q50", "q75", "q95"),
+)
+"""Of every track of a clip, in functionals."""
+MODULATION_HZ = (0.7, 1.4, 2.8, 4.0, 5.6, 8.0, 11.3, 16.0, 30.0)
+"""Edges of the bands in which the changes of tracks are measured."""
+BAND_GROUP = 4
+"""Neighbouring mel bands whose changes are measured together."""
+MELODY = (
+    *(f"pitch.{name}" for name in ("q05", "q20", "q50", "q80", "q95", "mean", "deviation")),
+    *("pitch.q80_q20", "pitch.q95_q05", "pitch.step", "pitch.step_deviation", "pitch.step_mean"),
+    *("pitch.slope", "pitch.last_first_third", "harmonics.mean", "harmonics.deviation"),
+    *("harmonics.q10", "harmonics.q50", "harmonics.q90", "strength.mean", "strength.deviation"),
+    *("voiced.share", "voiced.seconds", "voiced.seconds_deviation", "voiced.seconds_longest"),
+    *("voiced.runs_per_second", "voiced.level_deviation", "level.step_deviation", "level.step"),
+    *("level.q10_peak", "level.q25_peak", "level.q50_peak", "level.q75_peak"),
+    *("voiced.level", "pitch.outcry"),
+)
+"""Of a clip: its melody, harmonics-to-noise ratio, voiced runs and level, in functionals."""
+
 
 @dataclass(frozen=True)
 class FrontendSpec:
@@ -40,7 +61,7 @@ class FrontendSpec:
     the frontend of PLB. A preset for another library is another value of this class.
     """
 
-    kind: Literal["mfcc", "log_mel", "pitch", "waveform"] = "mfcc"
+    kind: Literal["mfcc", "log_mel", "pitch", "functionals", "waveform"] = "mfcc"
     rate: int = 22_050
     """Hertz; the rate of the samples that the frontend is given."""
     resampler: Literal["soxr_vhq", "soxr_hq", "soxr_mq", "soxr_lq", "soxr_qq"] = "soxr_hq"
@@ -111,6 +132,10 @@ class FrontendSpec:
     """What a candidate loses in strength for each octave that it lies below the ceiling: of a pitch
     and its halves, which are as strong, the pitch is taken."""
 
+    active_db: float = 40.0
+    """Decibels; frames before the first and after the last that is within this of the loudest are
+    no speech, in functionals."""
+
     copies: int = 1
     """How often the frames of a clip are laid end to end: networks trained on the channels of a
     stereo recording one after the other take a mono one twice."""
@@ -133,13 +158,14 @@ class FrontendSpec:
             ("hop_length", 1, MAX_FFT),
             ("power_scale", 1 / MAX_FACTOR, MAX_FACTOR),
             ("n_mels", 1, MAX_BANDS),
-            ("n_mfcc", 1, self.n_mels if self.kind == "mfcc" else MAX_BANDS),
+            ("n_mfcc", 1, self.n_mels if self.kind in ("mfcc", "functionals") else MAX_BANDS),
             ("log_floor", 1e-36, MAX_FACTOR),
             ("lifter", 0, MAX_FFT),
             ("lifter_first", 0, MAX_FFT),
             ("bands_rate", 0, MAX_RATE),
             ("copies", 1, MAX_COPIES),
             ("octave_cost", 0, 1),
+            ("active_db", 1, 200),
         ):
             value = getattr(self, name)
             _require(low <= value <= high, f"{name} is {value}, expected {low} to {high}")
@@ -156,8 +182,10 @@ class FrontendSpec:
             f"n_fft {self.n_fft} with n_mels {self.n_mels} needs filters of more than {MAX_TABLE} "
             "weights",
         )
-        if self.kind == "pitch":
+        if self.kind in ("pitch", "functionals"):
             self._check_pitch()
+        if self.kind == "functionals":
+            self._check_functionals()
 
     @property
     def told_rate(self) -> int:
@@ -189,8 +217,9 @@ class FrontendSpec:
         """
         waveform = self.kind == "waveform"
         frames = samples if waveform else self.copies * self.frames(samples)
+        values = {"waveform": 1, "functionals": self._tracks}.get(self.kind, self.n_mels)
         _require(
-            frames * (1 if waveform else self.n_mels) <= MAX_VALUES,
+            frames * values <= MAX_VALUES,
             f"{samples} samples with hop_length {self.hop_length} and n_mels {self.n_mels} give "
             f"more than {MAX_VALUES} values",
         )
@@ -201,17 +230,28 @@ class FrontendSpec:
             f"{samples} samples with hop_length {self.hop_length} and n_fft {self.n_fft} transform "
             f"more than {MAX_TRANSFORMED} samples",
         )
+        if self.kind == "functionals":
+            return (self.width,)
         return (frames, self.width) if self.layout == "time_first" else (self.width, frames)
 
     @property
     def width(self) -> int:
-        """Values of a frame; 1 for a waveform."""
+        """Values of a frame; of the clip for functionals; 1 for a waveform."""
+        moving = self.n_mfcc // 2 + self.n_mels // BAND_GROUP
         return {
             "mfcc": self.n_mfcc,
             "log_mel": self.n_mels,
             "pitch": PITCH_VALUES,
+            "functionals": (
+                len(STATISTICS) * self._tracks + (len(MODULATION_HZ) - 1) * moving + len(MELODY)
+            ),
             "waveform": 1,
         }[self.kind]
+
+    @property
+    def _tracks(self) -> int:
+        """Values of a frame that functionals are of: bands, cepstra and their slopes, level."""
+        return self.n_mels + 2 * self.n_mfcc + 1
 
     def _check_pitch(self) -> None:
         floor, ceiling = self.pitch_floor, self.pitch_ceiling
@@ -227,6 +267,23 @@ class FrontendSpec:
             f"expected a window of two periods ({2 * period:.0f}) and an FFT of one period more",
         )
 
+    def _check_functionals(self) -> None:
+        frames_hz = self.rate / self.hop_length
+        _require(
+            frames_hz >= 2 * MODULATION_HZ[-1],
+            f"{frames_hz:.1f} frames a second, expected {2 * MODULATION_HZ[-1]:g} or more for "
+            "functionals",
+        )
+        _require(
+            self.n_mels % BAND_GROUP == 0,
+            f"n_mels is {self.n_mels}, expected a multiple of {BAND_GROUP} for functionals",
+        )
+        _require(
+            self.log == "db" and self.copies == 1 and self.normalise == "none",
+            f"functionals with log {self.log}, copies {self.copies} and normalise "
+            f"{self.normalise}, expected db, 1 and none",
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values, in the order of declaration."""
         return asdict(self)
@@ -240,7 +297,8 @@ class FrontendSpec:
         """
         _require(isinstance(values, Mapping), f"{_brief(values)} is not an object of parameters")
         _require(
-            "kind" in values, "the frontend has no kind, expected mfcc, log_mel, pitch or waveform"
+            "kind" in values,
+            "the frontend has no kind, expected mfcc, log_mel, pitch, functionals or waveform",
         )
         known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         return cls(**known)

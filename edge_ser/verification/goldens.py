@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import fit
 from edge_ser.card import Goldens, ModelCard, read_model, sidecar_path
-from edge_ser.classifier import Classifier
+from edge_ser.classifier import Classifier, Outputs
 from edge_ser.container import read_file, unwrap
 from edge_ser.errors import EdgeSerError, ModelError, ModelNotFoundError
 from edge_ser.frontend import Frontend
@@ -156,12 +156,11 @@ def _features_stage(features: Sequence[Array], goldens: Goldens) -> StageResult:
 def _scores_stage(
     interpreter: Interpreter, features: Sequence[Array], card: ModelCard, goldens: Goldens
 ) -> StageResult:
-    """The graph's own output, before calibration."""
+    """What graph and head give, before calibration."""
     try:
-        outputs = interpreter.run(features)
+        scores = Outputs(card, interpreter).scores(interpreter.run(features))
     except EdgeSerError as error:
         return _raised("scores", error)
-    scores = outputs[card.output.scores or interpreter.outputs[0].name].ravel()
     worst, at = _largest(scores, goldens.scores)
     detail = f"worst for {card.labels[at]} on provider {interpreter.provider}"
     return _measured("scores", worst, goldens.scores_tolerance, detail)

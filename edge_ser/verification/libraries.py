@@ -48,7 +48,7 @@ def reference_library(spec: FrontendSpec) -> str | None:
     >>> reference_library(PRESETS["torchaudio"])
     'librosa'
     """
-    if spec.kind in ("pitch", "waveform"):
+    if spec.kind in ("functionals", "pitch", "waveform"):
         return None
     for library, free in FREE.items():
         ours = {name: getattr(spec, name) for name in (*FREE_IN_BOTH, *free)}

@@ -103,7 +103,7 @@ def test_any_value_of_any_field_gives_a_spec_or_a_card_error(name: str, value: A
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "plp"}, "kind is 'plp', expected one of mfcc, log_mel, pitch, waveform"),
+        ({"kind": "plp"}, "kind is 'plp', expected one of mfcc, log_mel, pitch, functionals"),
         ({"kind": ["mfcc"]}, "kind is .'mfcc'., expected one of"),
         ({"centre": 1}, "centre is 1, expected true or false"),
         ({"rate": 22_050.0}, "rate is 22050.0, expected a whole number"),

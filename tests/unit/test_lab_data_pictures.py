@@ -79,6 +79,7 @@ class TestClip:
     @pytest.mark.parametrize(
         ("name", "shapes"),
         [
+            ("functionals", [(64, 63)]),
             ("librosa", [(128, 32), (39, 32)]),
             ("log-mel", [(128, 32)]),
             ("pitch", [(128, 32)]),
@@ -90,21 +91,24 @@ class TestClip:
     def test_every_frontend(
         self, name: str, shapes: list[tuple[int, int]], drawn: list[Any]
     ) -> None:
-        spec = replace(PRESETS[name], rate=RATE, fmax=8000.0)
+        spec = replace(PRESETS[name], rate=RATE, fmax=7900.0)
         draw_clip(SAMPLES, spec, Path("x.png"))
         assert [image.get_array().shape for image in images(drawn[0])] == shapes
 
     @pytest.mark.parametrize("samples", [SAMPLES[:1], np.zeros(3000, np.float32)])
-    @pytest.mark.parametrize("name", ["librosa", "pitch", "python_speech_features", "waveform"])
+    @pytest.mark.parametrize(
+        "name", ["functionals", "librosa", "pitch", "python_speech_features", "waveform"]
+    )
     def test_hardly_anything_and_silence(
         self, name: str, samples: np.ndarray, tmp_path: Path
     ) -> None:
         draw_clip(samples, PRESETS[name], tmp_path / "x.png")
         assert (tmp_path / "x.png").exists()
 
-    def test_pitch_is_drawn_in_hertz(self, drawn: list[Any]) -> None:
+    @pytest.mark.parametrize("name", ["functionals", "pitch"])
+    def test_pitch_is_drawn_in_hertz(self, name: str, drawn: list[Any]) -> None:
         tone = np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE).astype(np.float32)
-        draw_clip(tone, replace(PRESETS["pitch"], rate=RATE), Path("x.png"))
+        draw_clip(tone, replace(PRESETS[name], rate=RATE), Path("x.png"))
         [points] = drawn[0].axes[2].collections
         seconds, hertz = np.asarray(points.get_offsets())[5:-5].T
         assert hertz == pytest.approx(np.full(len(hertz), 200), rel=0.01)

@@ -25,6 +25,7 @@ from edge_ser.lab.export.described import (
 from edge_ser.lab.export.reference import Source
 
 MEL = replace(PRESETS["log-mel"], rate=16_000, n_mels=8, fmax=8_000.0)
+FUNCTIONALS = PRESETS["functionals"]
 RAW = replace(PRESETS["waveform"], normalise="none")
 
 
@@ -120,6 +121,14 @@ def test_the_layout_is_seen_from_the_input(taken: tuple[int, ...], layout: str, 
 def test_a_raw_waveform_shows_its_length(taken: tuple[int, ...], layout: str) -> None:
     card = card_of(source(taken), said(frontends=(RAW,), clip_samples=None))
     assert (card.input.layout, card.input.clip_samples) == (layout, 16_000)
+
+
+@pytest.mark.parametrize(("taken", "layout"), [((1_437,), "NF"), ((1, 1_437), "NCF")])
+def test_functionals_have_no_time(taken: tuple[int, ...], layout: str) -> None:
+    card = card_of(source(taken), said(frontends=(FUNCTIONALS,), clip_samples=48_000))
+    assert card.input.layout == layout and card.frontend == (FUNCTIONALS,)
+    with pytest.raises(UsageError, match=r"expected --clip SECONDS or --clip-samples N$"):
+        card_of(source((1_000,)), said(frontends=(FUNCTIONALS,), clip_samples=None))
 
 
 def test_seconds_are_turned_into_samples() -> None:

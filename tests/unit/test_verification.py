@@ -333,6 +333,7 @@ def recordings(tmp_path: Path) -> list[Path]:
         ({"preemphasis": 0.97}, None),
         ({"window_align": "start"}, None),
         ({"kind": "waveform"}, None),
+        ({**PRESETS["functionals"].to_dict()}, None),
     ],
 )
 def test_librosa_computes_what_it_has_arguments_for(

@@ -222,7 +222,7 @@ def _clip_samples(
 def _hint(spec: FrontendSpec, taken: Sequence[int]) -> str:
     """Which lengths give features as long as the input, if it is of fixed length."""
     frames = [size for size in taken if size not in (-1, 1, spec.width)]
-    if spec.kind == "waveform" or len(frames) != 1:
+    if spec.kind in ("functionals", "waveform") or len(frames) != 1:
         return ""
     lengths = range((frames[0] + 2) * spec.hop_length + spec.n_fft)
     first = bisect.bisect_left(lengths, frames[0], key=spec.frames)
@@ -264,7 +264,8 @@ def _layouts(
 
 def _layout(spec: FrontendSpec, shape: tuple[int, ...]) -> str:
     """Axes of an input by letters, such as NTFC."""
-    axes = "T" if spec.kind == "waveform" else "TF" if spec.layout == "time_first" else "FT"
+    of_frames = "TF" if spec.layout == "time_first" else "FT"
+    axes = {"waveform": "T", "functionals": "F"}.get(spec.kind, of_frames)
     if len(shape) == len(axes):
         return "N" + axes
     return f"NC{axes}" if shape[0] == 1 else f"N{axes}C"

@@ -67,7 +67,8 @@ def draw_clip(samples: Samples, spec: FrontendSpec, path: Path, title: str = "")
     Args:
         samples: shape (n,), at `spec.rate`.
         spec: the frontend. For MFCCs the mel bands that they come from are drawn too; for pitch
-            and for a waveform a log-mel spectrogram of 128 bands.
+            and for a waveform a log-mel spectrogram of 128 bands; for functionals the bands and
+            the pitch that they are statistics of.
         path: PNG file, replaced if it is there.
         title: above all.
 
@@ -76,7 +77,7 @@ def draw_clip(samples: Samples, spec: FrontendSpec, path: Path, title: str = "")
         StorageError: the file cannot be written.
     """
     bands = _log_mel(spec)
-    rows = [2.0, 3.0] + ([3.0] if spec.kind in ("mfcc", "pitch") else [])
+    rows = [2.0, 3.0] + ([3.0] if spec.kind in ("mfcc", "pitch", "functionals") else [])
     figure = new_figure(9, 1.0 + 0.75 * sum(rows))
     panels = figure.subplots(len(rows), 1, sharex=True, height_ratios=rows, squeeze=False)[:, 0]
     _draw_waveform(panels[0], samples, spec.rate)
@@ -87,8 +88,9 @@ def draw_clip(samples: Samples, spec: FrontendSpec, path: Path, title: str = "")
     if spec.kind == "mfcc":
         shown = _draw_cepstra(panels[2], _features(samples, spec), spec)
         figure.colorbar(shown, ax=panels[2], label="deviations from its mean")
-    if spec.kind == "pitch":
-        shown = _draw_pitch(panels[2], _features(samples, spec), spec)
+    if spec.kind in ("pitch", "functionals"):
+        pitch = replace(spec, kind="pitch")
+        shown = _draw_pitch(panels[2], _features(samples, pitch), pitch)
         figure.colorbar(shown, ax=panels[2], label="strength")
     panels[-1].set_xlabel("seconds")
     panels[-1].set_xlim(0, len(samples) / spec.rate)
