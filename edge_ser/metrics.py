@@ -7,6 +7,8 @@ belong together, is a DataError.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,6 +19,7 @@ __all__ = [
     "TEMPERATURES",
     "accuracy",
     "accuracy_at_coverage",
+    "among",
     "apply_temperature",
     "confusion",
     "expected_calibration_error",
@@ -55,6 +58,22 @@ def uar(labels: ArrayLike, predicted: ArrayLike) -> float:
     true, guess = _pair(labels, predicted)
     right = true == guess
     return float(np.mean([right[true == label].mean() for label in np.unique(true)]))
+
+
+def among(scores: ArrayLike, known: ArrayLike) -> NDArray[np.floating[Any]]:
+    """Scores among some of the classes: the others' are 0, and the rest sum to 1 again.
+
+    Args:
+        scores: shape (n, C).
+        known: which classes there are, shape (n, C) or (C,), at least one in each row.
+
+    >>> among([[0.5, 0.3, 0.2]], [True, True, False]).round(3).tolist()
+    [[0.625, 0.375, 0.0]]
+    """
+    given = np.asarray(scores)
+    kept = np.where(known, np.maximum(given, SMALLEST_SCORE), 0)
+    shares: NDArray[np.floating[Any]] = kept / kept.sum(axis=1, keepdims=True)
+    return shares.astype(np.result_type(given, np.float32), copy=False)
 
 
 def confusion(labels: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.int64]:

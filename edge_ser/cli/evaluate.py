@@ -183,6 +183,11 @@ def _exit_code(report: Report, corpus: Corpus) -> int:
     metavar="FOLDER",
     help="Recordings of real noise for --perturb.",
 )
+@click.option(
+    "--own-labels",
+    is_flag=True,
+    help="Let the model answer only among the labels that the corpus has.",
+)
 @click.option("--plot", metavar="FILE.png", help="Draw the confusion matrix (extra [plot]).")
 @output_options
 @debug_option
@@ -195,6 +200,7 @@ def command(
     folds: str | None,
     perturb: bool,
     noise: str | None,
+    own_labels: bool,
     plot: str | None,
     format_: str,
     output: str | None,
@@ -212,6 +218,7 @@ def command(
     Examples:
       edge-ser evaluate my_recordings/ --model plb-emodb
       edge-ser evaluate emodb --folds models/folds/plb-emodb --plot confusion.png
+      edge-ser evaluate my_recordings/ --model emotion-emodb --own-labels
       edge-ser evaluate clips.csv --perturb --noise noises/ -o report.txt
 
     The report goes to standard output, or to FILE with -o; the picture to FILE.png. csv is the
@@ -233,12 +240,14 @@ def command(
         refuse_inputs(place, inputs)
     with progress_bar(a_person_watches()) as progress:
         if perturb:
-            result = robustness_table(clips, classifiers, _noise(noise), progress=progress)
+            result = robustness_table(
+                clips, classifiers, _noise(noise), own_labels=own_labels, progress=progress
+            )
             report, document = result.clean, result.to_dict()
             table = _robustness_table(result)
             rows: list[dict[str, object]] = document["rows"]
         else:
-            report = score(clips, classifiers, progress=progress)
+            report = score(clips, classifiers, own_labels=own_labels, progress=progress)
             document, table = report.to_dict(), _table(report)
             rows = _confusion_rows(report)
     code = _exit_code(report, clips)

@@ -103,14 +103,14 @@ def _run(
     told: Callable[[str, int, int], None],
 ) -> Exported:
     from edge_ser.corpora import read_corpus
-    from edge_ser.lab.cards import EMOTION, SOURCES, Source
+    from edge_ser.lab.cards import EMOTION, Source, source_of
     from edge_ser.lab.runs import read_run
     from edge_ser.lab.shipping import export_run
 
     _refuse_together(given, OF_OTHERS, "a run folder knows that of itself: leave it out")
     corpus = read_corpus(given["corpus"] or read_run(source).experiment.data.corpus)
     said = None
-    if corpus.name in SOURCES:
+    if source_of(corpus.name):
         _refuse_together(given, OF_CORPORA, f"that of {corpus.name} is known: leave it out")
     elif any(given[name] for name in OF_CORPORA):
         said = Source(

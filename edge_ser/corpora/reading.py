@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edge_ser.corpora.folders import read_folders
@@ -36,7 +37,9 @@ def read_corpus(name_or_path: str | Path) -> Corpus:
 
     In this order: an existing path; a known name, looked for in the folder `EDGE_SER_DATA`. A
     folder is what most of its file names say (EMO-DB, RAVDESS, EMOVO, Speech Commands) or its tree
-    (IEMOCAP), else what its manifest.csv says, else a folder per label.
+    (IEMOCAP), else what its manifest.csv says, else a folder per label. Known names joined by `+`,
+    such as emodb+emovo, are read as one corpus: each utterance tells its own, and speakers are
+    called emodb-03.
 
     Raises:
         DataError: nothing is there, or what is there does not hold together.
@@ -47,6 +50,8 @@ def read_corpus(name_or_path: str | Path) -> Corpus:
     if os.path.isdir(path):
         return _read_folder(path)
     name = str(name_or_path)
+    if "+" in name:
+        return _joined(name)
     if name not in READERS:
         raise DataError(
             f"{name}: no such folder or manifest, expected one or a known corpus: "
@@ -64,6 +69,30 @@ def read_corpus(name_or_path: str | Path) -> Corpus:
             "above, or give the corpus's own folder"
         )
     return Corpus(name, tuple(READERS[name](folder)))
+
+
+def _joined(name: str) -> Corpus:
+    parts = name.split("+")
+    if len(set(parts)) < len(parts):
+        raise DataError(f"{name}: a corpus stands twice, expected each once")
+    unknown = [part for part in parts if part not in READERS]
+    if unknown:
+        raise DataError(
+            f"{name}: {unknown[0] or 'nothing'} is no known corpus, expected some of "
+            f"{', '.join(sorted(READERS))}, joined by +"
+        )
+    return Corpus(
+        name,
+        tuple(
+            replace(
+                utterance,
+                speaker=f"{part}-{utterance.speaker}" if utterance.speaker else None,
+                corpus=part,
+            )
+            for part in parts
+            for utterance in read_corpus(part).utterances
+        ),
+    )
 
 
 def _read_folder(folder: Path) -> Corpus:

@@ -30,6 +30,8 @@ class Utterance:
     label: str
     speaker: str | None = None
     split: str | None = None
+    corpus: str | None = None
+    """Name of its corpus, where several are read as one."""
 
 
 @dataclass(frozen=True)

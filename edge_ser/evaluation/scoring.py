@@ -45,6 +45,7 @@ def score(
     models: Sequence[Classifier],
     perturbation: Perturbation | None = None,
     *,
+    own_labels: bool = False,
     seed: int = SEED,
     progress: Progress = _silent,
 ) -> Report:
@@ -54,7 +55,13 @@ def score(
         UsageError: no models, or models whose labels differ.
     """
     return evaluate(
-        _unheard(models), corpus, _common_labels(models), perturbation, seed=seed, progress=progress
+        _unheard(models),
+        corpus,
+        _common_labels(models),
+        perturbation,
+        own_labels=own_labels,
+        seed=seed,
+        progress=progress,
     )
 
 
@@ -64,6 +71,7 @@ def evaluate(
     labels: Sequence[str],
     perturbation: Perturbation | None = None,
     *,
+    own_labels: bool = False,
     seed: int = SEED,
     progress: Progress = _silent,
 ) -> Report:
@@ -74,12 +82,15 @@ def evaluate(
         corpus: clips of labels that the models do not know are counted, not scored.
         labels: the models' labels, in the order of their scores.
         perturbation: what befalls every clip; its chance depends on `seed` and the clip alone.
+        own_labels: the models answer among the labels that the corpus has, as those that know
+            labels of several corpora do when they are compared with one of this corpus alone.
         seed: of the perturbation.
         progress: called after every clip.
 
     A recording that cannot be decoded becomes a failure of the report and stops nothing.
     """
     index = {label: at for at, label in enumerate(labels)}
+    known = np.array([not own_labels or label in corpus.labels for label in labels])
     tally = _Tally()
     for done, utterance in enumerate(corpus.utterances, 1):
         if utterance.label not in index:
@@ -93,7 +104,10 @@ def evaluate(
                     tally.seen += 1
                 else:
                     heard = _perturbed(clip, digest, perturbation, seed)
-                    tally.add(index[utterance.label], model.scores(heard), model)
+                    scores = model.scores(heard)
+                    if not known.all():
+                        scores = metrics.among(scores[None], known)[0]
+                    tally.add(index[utterance.label], scores, model)
             except AudioError as error:
                 tally.failures.append(Failure(str(utterance.path), str(error)))
         progress(done, len(corpus.utterances))
@@ -105,6 +119,7 @@ def robustness_table(
     models: Sequence[Classifier],
     noise: Sequence[Noise] = (),
     *,
+    own_labels: bool = False,
     seed: int = SEED,
     progress: Progress = _silent,
 ) -> Robustness:
@@ -117,7 +132,9 @@ def robustness_table(
     table = perturbations(noise)
     clips = len(corpus.utterances)
     total = clips * (1 + len(table))
-    clean = score(corpus, models, progress=lambda done, _: progress(done, total))
+    clean = score(
+        corpus, models, own_labels=own_labels, progress=lambda done, _: progress(done, total)
+    )
     if clean.accuracy is None or clean.uar is None:
         return Robustness(clean, ())
     rows = [RobustnessRow("clean", clean.accuracy, clean.uar, 1.0)]
@@ -126,6 +143,7 @@ def robustness_table(
             corpus,
             models,
             perturbation,
+            own_labels=own_labels,
             seed=seed ^ zlib.crc32(name.encode()),
             progress=lambda done, _, before=row * clips: progress(before + done, total),  # type: ignore[misc]
         )

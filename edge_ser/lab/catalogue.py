@@ -103,6 +103,7 @@ def _about(name: str, card: ModelCard) -> Iterator[str]:
     yield f"Trained on {known.data}."
     yield f"Protocol: {known.protocol}"
     yield f"Intended use: {known.intended_use}"
+    yield from _by_corpus(known.metrics)
     yield from _calibration(card)
     if known.robustness:
         clean = known.robustness[0]
@@ -112,6 +113,23 @@ def _about(name: str, card: ModelCard) -> Iterator[str]:
         ]
         yield "Each condition alone, by models that never heard the speaker:"
         yield markdown_table(("condition", "accuracy", "UAR", "of clean UAR"), rows)
+
+
+def _by_corpus(metrics: Mapping[str, object]) -> Iterator[str]:
+    """Figures of each of several corpora, as `provenance` names them."""
+    found = [
+        f"{name.removeprefix('uar_')} {_percent(metrics[f'accuracy_{name[4:]}'])} "
+        f"(UAR {_percent(value)})"
+        for name, value in metrics.items()
+        if name.startswith("uar_")
+        and f"accuracy_{name[4:]}" in metrics
+        and name not in ("uar_std", "uar_pooled")
+    ]
+    if found:
+        yield (
+            "Each corpus's clips, answered among its own labels by models that never heard the "
+            f"speaker: {', '.join(found)}."
+        )
 
 
 def _calibration(card: ModelCard) -> Iterator[str]:

@@ -15,9 +15,17 @@ from edge_ser.corpora import EMODB_LABELS, Corpus, Utterance
 from edge_ser.errors import DataError
 from edge_ser.frontend import FrontendSpec
 from edge_ser.lab.experiment import DataOptions
-from edge_ser.lab.features import cached_features
+from edge_ser.lab.features import Version, cached_features
 
-__all__ = ["Dataset", "by_name", "classes_of", "names_of", "read_dataset", "selected"]
+__all__ = [
+    "Dataset",
+    "by_name",
+    "classes_of",
+    "known_classes",
+    "names_of",
+    "read_dataset",
+    "selected",
+]
 
 CLASSES: Mapping[str, tuple[str, ...]] = {
     "emodb": tuple(EMODB_LABELS.values()),
@@ -49,6 +57,11 @@ class Dataset:
     utterances: Mapping[str, Utterance]
     """By name."""
     spec: FrontendSpec
+    known: NDArray[np.bool_]
+    """Which classes the clip's corpus has, shape (clips, classes): all, but where corpora are
+    joined. Among the others nobody was asked."""
+    versions: tuple[NDArray[np.float32], ...] = ()
+    """Features of changed versions of all clips, each shaped as `features`."""
 
     def index(self, names: Sequence[str]) -> NDArray[np.int64]:
         """Where clips of these names stand.
@@ -73,9 +86,12 @@ class Dataset:
 
 
 def read_dataset(
-    corpus: Corpus, options: DataOptions, progress: Callable[[int], None] = lambda done: None
+    corpus: Corpus,
+    options: DataOptions,
+    progress: Callable[[int], None] = lambda done: None,
+    versions: Sequence[Version] = (),
 ) -> Dataset:
-    """Features of a corpus, cached by content, with names and labels.
+    """Features of a corpus and of versions of it, cached by content, with names and labels.
 
     Raises:
         DataError: two clips of one name, or a label that the outputs lack.
@@ -85,11 +101,15 @@ def read_dataset(
     classes = options.labels or classes_of(corpus)
     spec = options.spec()
     named = by_name(chosen)
-    features = cached_features(
-        chosen.utterances, spec, options.clip_samples, options.pad_side, progress
+    features, *changed = (
+        cached_features(
+            chosen.utterances, spec, options.clip_samples, options.pad_side, progress, version
+        )
+        for version in (None, *versions)
     )
     labels = np.array([classes.index(utterance.label) for utterance in chosen.utterances])
-    return Dataset(list(named), features, labels, list(classes), named, spec)
+    known = known_classes(chosen.utterances, classes)
+    return Dataset(list(named), features, labels, list(classes), named, spec, known, tuple(changed))
 
 
 def selected(corpus: Corpus, options: DataOptions) -> Corpus:
@@ -115,6 +135,15 @@ def selected(corpus: Corpus, options: DataOptions) -> Corpus:
             "leave them out of data.labels"
         )
     return Corpus(corpus.name, kept)
+
+
+def known_classes(utterances: Sequence[Utterance], classes: Sequence[str]) -> NDArray[np.bool_]:
+    """Which classes occur in the corpus of each utterance, shape (utterances, classes)."""
+    labels: dict[str | None, set[str]] = {}
+    for utterance in utterances:
+        labels.setdefault(utterance.corpus, set()).add(utterance.label)
+    rows = {corpus: [name in of_it for name in classes] for corpus, of_it in labels.items()}
+    return np.array([rows[utterance.corpus] for utterance in utterances], dtype=bool)
 
 
 def classes_of(corpus: Corpus) -> tuple[str, ...]:

@@ -5,13 +5,16 @@ Only training clips come here: nothing is augmented before the split, and no tes
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.audio import fit
+from edge_ser.errors import DataError
 from edge_ser.frontend import Frontend
 from edge_ser.lab.augmentation import (
     Augmentation,
@@ -20,10 +23,13 @@ from edge_ser.lab.augmentation import (
     mask_features,
     read_augmentation,
 )
+from edge_ser.lab.augmentation.masks import FeatureStep
 from edge_ser.lab.datasets import Dataset
 from edge_ser.lab.experiment import DataOptions, Experiment
+from edge_ser.lab.features import Version
+from edge_ser.lab.nonspeech import cached_nonspeech
 
-__all__ = ["Examples", "examples_of"]
+__all__ = ["Examples", "examples_of", "versions_of"]
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -34,20 +40,70 @@ class Examples:
     """Features and labels of each epoch."""
 
     count: int
-    """An epoch."""
+    """An epoch, `sounds` and all."""
     classes: int
     of_epoch: Callable[[int], tuple[Floats, Labels]]
-    """Shapes (count, *shape) and (count,)."""
+    """Shapes (clips, *shape) and (clips,), count less sounds."""
+    known: NDArray[np.bool_]
+    """Which classes each example's corpus has, shape (clips, classes)."""
+    nonspeech: Floats | None = None
+    """Features of sounds of which an epoch takes some, with even targets, as `of_epoch` does not
+    tell; shape (sounds, *shape)."""
+    sounds: int = 0
+    """How many of them an epoch takes, within `count`."""
+    chances: NDArray[np.float64] | None = None
+    """Of each example to be drawn in an epoch, shape (clips,), where corpora are balanced; without,
+    each comes once."""
 
 
 def examples_of(experiment: Experiment, data: Dataset, names: Sequence[str]) -> Examples:
-    """The examples that clips of these names give."""
+    """The examples that clips of these names give.
+
+    Raises:
+        DataError: the experiment's versions of the clips were not read.
+    """
+    examples = _with_nonspeech(experiment.data, _examples(experiment, data, names))
+    balance = experiment.training.balance
+    if not balance:
+        return examples
+    homes = [data.utterances[name].corpus for name in names]
+    clips = Counter(homes)
+    chances = np.array([clips[home] ** -balance for home in homes])
+    # Copies of a clip stand together behind all clips.
+    every = np.concatenate(
+        [chances, np.repeat(chances, (examples.count - examples.sounds) // len(names) - 1)]
+    )
+    return replace(examples, chances=every / every.sum())
+
+
+def _with_nonspeech(options: DataOptions, examples: Examples) -> Examples:
+    if not options.nonspeech:
+        return examples
+    sounds = round(options.nonspeech * examples.count)
+    return replace(
+        examples,
+        count=examples.count + sounds,
+        sounds=sounds,
+        nonspeech=cached_nonspeech(options.spec(), options.clip_samples, options.pad_side),
+    )
+
+
+def _examples(experiment: Experiment, data: Dataset, names: Sequence[str]) -> Examples:
     at = data.index(names)
     features, labels = data.features[at], data.labels[at]
-    classes = len(data.classes)
+    classes, known = len(data.classes), data.known[at]
     if not experiment.augmentation:
-        return Examples(len(at), classes, lambda epoch: (features, labels))
+        return Examples(len(at), classes, lambda epoch: (features, labels), known)
     chosen = read_augmentation(experiment.augmentation)
+    if chosen.versions != len(data.versions):
+        raise DataError(
+            f"{len(data.versions)} versions of each clip were read, expected {chosen.versions}: "
+            "give read_dataset those of versions_of"
+        )
+    if chosen.versions:
+        every = np.stack([features, *(version[at] for version in data.versions)])
+        drawn = partial(_drawn, chosen, every, experiment)
+        return Examples(len(at), classes, lambda epoch: (drawn(epoch), labels), known)
     waveforms = data.waveforms(names)
     frontend = Frontend(experiment.data.spec())
     make = _Maker(experiment.data, frontend, chosen, experiment.training.seed)
@@ -56,7 +112,8 @@ def examples_of(experiment: Experiment, data: Dataset, names: Sequence[str]) -> 
         each = len(made[0])
         every = np.concatenate([features, *made])
         repeated = np.concatenate([labels, np.repeat(labels, each)])
-        return Examples(len(every), classes, lambda epoch: (every, repeated))
+        known = np.concatenate([known, np.repeat(known, each, axis=0)])
+        return Examples(len(every), classes, lambda epoch: (every, repeated), known)
     return Examples(
         len(at),
         classes,
@@ -64,7 +121,24 @@ def examples_of(experiment: Experiment, data: Dataset, names: Sequence[str]) -> 
             np.stack([make.online(epoch, i, samples) for i, samples in enumerate(waveforms)]),
             labels,
         ),
+        known,
     )
+
+
+def versions_of(experiment: Experiment) -> list[Version]:
+    """The versions of every clip that the experiment's augmentation makes once."""
+    chosen = read_augmentation(experiment.augmentation)
+    return [Version(chosen, number) for number in range(chosen.versions)]
+
+
+def _drawn(chosen: Augmentation, every: Floats, experiment: Experiment, epoch: int) -> Floats:
+    """Of each clip one version, masked; `every` has shape (versions, clips, *shape)."""
+    rng = np.random.default_rng([experiment.training.seed, epoch])
+    features: Floats = every[rng.integers(len(every), size=every.shape[1]), range(every.shape[1])]
+    axis = 1 if experiment.data.spec().layout == "time_last" else 0
+    if not any(isinstance(step, FeatureStep) for step in chosen.steps):
+        return features
+    return np.stack([mask_features(chosen, each, rng, time_axis=axis) for each in features])
 
 
 @dataclass(frozen=True)

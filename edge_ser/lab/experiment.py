@@ -62,6 +62,9 @@ class DataOptions:
     clip_samples: int = 100_000
     """Of one clip at the frontend's rate; shorter ones are padded with zeros, longer ones cut."""
     pad_side: Literal["both", "end"] = "both"
+    nonspeech: float = 0.0
+    """Made-up sounds that are no speech beside the training clips, as a share of them: their
+    targets are even, so that the network learns to be unsure of what it does not know."""
 
     def __post_init__(self) -> None:
         if self.frontend not in PRESETS:
@@ -70,6 +73,8 @@ class DataOptions:
             )
         if len(set(self.labels)) < len(self.labels):
             raise ConfigError("[data]: a label stands twice in labels, expected each once")
+        if not 0 <= self.nonspeech <= 10:
+            raise ConfigError(f"[data]: nonspeech is {self.nonspeech}, expected 0 to 10")
         if not 1 <= self.clip_samples <= MAX_CLIP_SAMPLES:
             raise ConfigError(
                 f"[data]: clip_samples is {self.clip_samples}, expected 1 to {MAX_CLIP_SAMPLES}"
@@ -89,6 +94,7 @@ class DataOptions:
 DATA: Mapping[str, DataOptions] = MappingProxyType(
     {
         "capsules": DataOptions(),
+        "functionals": DataOptions(frontend="functionals", clip_samples=128_000, pad_side="both"),
         "tim": DataOptions(features={"layout": "time_last"}, clip_samples=96_000),
         "waveform-cnn": DataOptions(
             frontend="waveform", features={"normalise": "none"}, clip_samples=16_000, pad_side="end"
@@ -122,6 +128,12 @@ class TrainingOptions:
     loss: Literal["margin", "cross_entropy"] = "cross_entropy"
     """margin: capsule margin loss on probabilities plus 0.392 x squared error, as for PLB."""
     label_smoothing: float = 0.0
+    balance: float = 0.0
+    """Of joined corpora: 0 lets every clip count alike, 1 every corpus; clips are drawn with a
+    probability of their corpus's size to the power of minus this."""
+    mixup: float = 0.0
+    """alpha of Beta(alpha, alpha), the share in which examples are mixed with others; 0 for none.
+    """
     schedule: Literal["constant", "steps", "plateau", "cosine"] = "constant"
     """Of the learning rate. steps: PLB's twelve steps of exp(-0.15), stretched to `epochs`;
     plateau: times 0.25 after 5 epochs without a lower validation loss; cosine: to zero."""
@@ -147,7 +159,12 @@ class TrainingOptions:
             raise ConfigError(
                 f"[training]: learning_rate is {self.learning_rate}, expected 0 to 100"
             )
-        for name, least, most in (("epsilon", 1e-30, 1), ("weight_decay", 0, 100)):
+        for name, least, most in (
+            ("epsilon", 1e-30, 1),
+            ("weight_decay", 0, 100),
+            ("mixup", 0, 100),
+            ("balance", 0, 1),
+        ):
             if not least <= getattr(self, name) <= most:
                 raise ConfigError(
                     f"[training]: {name} is {getattr(self, name)}, expected {least:g} to {most}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +18,32 @@ from edge_ser.audio import fit, read_clip, resample
 from edge_ser.corpora import Utterance
 from edge_ser.errors import StorageError
 from edge_ser.frontend import Frontend, FrontendSpec
+from edge_ser.lab.augmentation import Augmentation, as_mapping, augment
 
-__all__ = ["cached_features", "keep_array", "kept_array", "runs_folder"]
+__all__ = ["Version", "cached_features", "keep_array", "kept_array", "runs_folder"]
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Version:
+    """One changed version of every clip; what befalls a clip hangs on its own bytes and `number`.
+
+    The seed of a training has no part in it: other seeds train on the same versions.
+    """
+
+    augmentation: Augmentation
+    number: int
+
+    def key(self) -> str:
+        """What tells it from others, for a cache."""
+        made = {**as_mapping(self.augmentation), "versions": self.number}
+        return json.dumps(made)
+
+    def __call__(self, samples: Samples, rate: int, digest: bytes) -> Samples:
+        """The version of one clip."""
+        rng = np.random.default_rng([self.number, int.from_bytes(digest[:8], "big")])
+        return augment(self.augmentation, samples, rate, rng)
 
 
 def runs_folder() -> Path:
@@ -32,14 +58,19 @@ def cached_features(
     clip_samples: int,
     pad_side: Literal["both", "end"] = "both",
     progress: Callable[[int], None] = lambda done: None,
+    version: Version | None = None,
 ) -> NDArray[np.float32]:
-    """Features of all clips, shape (clips, *spec.shape(clip_samples)).
+    """Features of all clips, or of a version of them, shape (clips, *spec.shape(clip_samples)).
 
-    The cache's name covers the frontend, the clip length, the padding and every file's bytes.
+    The cache's name covers the frontend, the clip length, the padding, the version and every file's
+    bytes.
     """
     key = hashlib.sha256(f"{spec.digest()} {clip_samples} {pad_side}".encode())
-    for utterance in utterances:
-        key.update(hashlib.sha256(utterance.path.read_bytes()).digest())
+    if version:
+        key.update(version.key().encode())
+    digests = [hashlib.sha256(utterance.path.read_bytes()).digest() for utterance in utterances]
+    for digest in digests:
+        key.update(digest)
     path = runs_folder() / "features" / f"{key.hexdigest()[:32]}.npy"
     shape = (len(utterances), *spec.shape(clip_samples))
     cached = kept_array(path, shape)
@@ -48,8 +79,10 @@ def cached_features(
     frontend = Frontend(spec)
     features = np.empty(shape, dtype=np.float32)
     for position, utterance in enumerate(utterances):
-        clip = resample(read_clip(str(utterance.path)), spec.rate, spec.resampler)
-        features[position] = frontend(fit(clip.samples, clip_samples, pad_side))
+        samples = resample(read_clip(str(utterance.path)), spec.rate, spec.resampler).samples
+        if version:
+            samples = version(samples, spec.rate, digests[position])
+        features[position] = frontend(fit(samples, clip_samples, pad_side))
         progress(position + 1)
     keep_array(path, features)
     return features

@@ -13,7 +13,9 @@ from edge_ser.corpora import Corpus
 from edge_ser.errors import ConfigError, DependencyError, UsageError
 from edge_ser.lab import compute
 from edge_ser.lab.architectures.networks import Framework
+from edge_ser.lab.augmentation import FeatureStep, name_of, read_augmentation
 from edge_ser.lab.datasets import by_name, classes_of, read_dataset, selected
+from edge_ser.lab.examples import versions_of
 from edge_ser.lab.experiment import Experiment, is_frozen
 from edge_ser.lab.features import runs_folder
 from edge_ser.lab.protocols import Split, splits_of
@@ -54,7 +56,8 @@ def plan(
 
     Raises:
         UsageError: no such fold.
-        ConfigError: augmented clips for a backbone that hears each clip once.
+        ConfigError: augmented clips for a backbone that hears each clip once, or masks over
+            functionals.
         DataError: labels, speakers or splits of the corpus do not fit the experiment.
     """
     if is_frozen(experiment) and experiment.augmentation:
@@ -62,6 +65,13 @@ def plan(
             "[augmentation] with network.freeze = 'all': a frozen backbone hears every clip once; "
             "leave the section out, or freeze less"
         )
+    if experiment.data.spec().kind == "functionals":
+        steps = read_augmentation(experiment.augmentation).steps
+        for name in (name_of(step) for step in steps if isinstance(step, FeatureStep)):
+            raise ConfigError(
+                f"[augmentation]: {name} masks frames or bands, which functionals do not have: "
+                "leave it out"
+            )
     clips = selected(corpus, experiment.data)
     labels = experiment.data.labels or classes_of(corpus)
     data = dataclasses.replace(experiment.data, labels=tuple(labels), corpus=corpus.name)
@@ -108,7 +118,8 @@ def train_job(
     prepare(planned.experiment.network.kind.framework, threads)
     from edge_ser.lab.training import train
 
-    read = read_dataset(planned.corpus, planned.experiment.data, reading)
+    versions = versions_of(planned.experiment)
+    read = read_dataset(planned.corpus, planned.experiment.data, reading, versions)
     done = []
     for seed in seeds or (planned.experiment.training.seed,):
         training = dataclasses.replace(planned.experiment.training, seed=seed)

@@ -7,6 +7,7 @@ import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from edge_ser.corpora import Utterance
@@ -118,7 +119,9 @@ def _folds(
         return loso(speakers)
     if name == "holdout":
         return holdout(speakers, 42 if seed is None else seed)
-    return grouped(speakers, options.folds or 5)
+    corpora = {name: utterance.corpus for name, utterance in utterances.items()}
+    known = {name: corpus for name, corpus in corpora.items() if corpus}
+    return grouped(speakers, options.folds or 5, known)
 
 
 def _with_validation(split: Split, labels: Mapping[str, str], options: ProtocolOptions) -> Split:
@@ -156,17 +159,36 @@ def published(
     ]
 
 
-def grouped(speakers: Mapping[str, str], folds: int = 5) -> list[Split]:
-    """Sorted speakers cut into `folds` runs; each run is tested by a model that never heard it."""
-    people = sorted(set(speakers.values()))
-    if not 2 <= folds <= len(people):
-        raise DataError(
-            f"{folds} folds of {len(people)} speakers: expected 2 to {len(people)} folds"
-        )
-    cuts = [round(i * len(people) / folds) for i in range(folds + 1)]
+def grouped(
+    speakers: Mapping[str, str], folds: int = 5, corpora: Mapping[str, str] = MappingProxyType({})
+) -> list[Split]:
+    """Sorted speakers cut into `folds` runs; each run is tested by a model that never heard it.
+
+    Of several corpora at once a fold tests a run of each: so many networks serve them all. A corpus
+    of fewer speakers than folds gives one to each of the first folds.
+
+    Args:
+        speakers: of each clip, by its name.
+        folds: how many.
+        corpora: of each clip, where there are several.
+    """
+    tested: list[list[str]] = [[] for _ in range(folds)]
+    parts: list[str | None] = [*sorted(set(corpora.values()))] or [None]
+    for corpus in parts:
+        people = sorted({who for clip, who in speakers.items() if corpora.get(clip) == corpus})
+        if not 2 <= folds <= len(people) and corpus is None:
+            raise DataError(
+                f"{folds} folds of {len(people)} speakers: expected 2 to {len(people)} folds"
+            )
+        runs = min(folds, len(people))
+        cuts = [round(i * len(people) / runs) for i in range(runs + 1)]
+        for fold, (start, end) in enumerate(itertools.pairwise(cuts)):
+            tested[fold] += people[start:end]
+    if not all(tested):
+        raise DataError(f"{folds} folds: expected no more than the corpora's speakers")
     return [
-        _by_speakers(f"grouped-{number:02d}", speakers, people[start:end])
-        for number, (start, end) in enumerate(itertools.pairwise(cuts), 1)
+        _by_speakers(f"grouped-{number:02d}", speakers, people)
+        for number, people in enumerate(tested, 1)
     ]
 
 

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from edge_ser import metrics as figures
 from edge_ser.audio import read_clip
 from edge_ser.bench.conditions import read_commit
@@ -42,7 +44,7 @@ def provenance_of(
     trained = [data.utterances[name] for name in (*run.split.train, *run.split.validation)]
     metrics: Mapping[str, float] = {}
     if not run.split.test and len(folds) > 1:
-        metrics = measure([fold_of(fold) for fold in folds])
+        metrics = {**measure([fold_of(fold) for fold in folds]), **_by_corpus(data, folds)}
     elif run.predictions:
         tested = fold_of(run)
         guess = tested.scores.argmax(axis=1)
@@ -64,6 +66,25 @@ def provenance_of(
         training_clips=tuple(sorted(read_clip(u.path).digest() for u in trained)),
         speakers=tuple(sorted({u.speaker for u in trained if u.speaker})),
     )
+
+
+def _by_corpus(data: Dataset, folds: Sequence[Run]) -> dict[str, float]:
+    """Accuracy and UAR over all clips of each corpus, where several are joined."""
+    found: dict[str, float] = {}
+    homes = {name: utterance.corpus for name, utterance in data.utterances.items()}
+    for corpus in sorted({home for home in homes.values() if home}):
+        scored = [
+            (run.classes.index(run.split.labels[name]), int(np.argmax(scores)))
+            for run in folds
+            for name, scores in (run.predictions or {}).items()
+            if homes.get(name) == corpus
+        ]
+        if not scored:
+            continue
+        true, guess = np.array(scored).T
+        found[f"accuracy_{corpus}"] = round(figures.accuracy(true, guess), 4)
+        found[f"uar_{corpus}"] = round(figures.uar(true, guess), 4)
+    return found
 
 
 def unheard_folds(run: Run, folders: Sequence[Path]) -> list[Run]:

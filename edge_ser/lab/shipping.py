@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_ser import metrics
 from edge_ser.bench.conditions import read_commit
-from edge_ser.card import ConditionFigures, ModelCard, Provenance
+from edge_ser.card import ConditionFigures, ModelCard, Population, Provenance
 from edge_ser.corpora import Corpus
 from edge_ser.errors import DataError
 from edge_ser.lab import cards
@@ -30,6 +30,9 @@ from edge_ser.lab.runs import Run, fold_of, read_run
 __all__ = ["export_run", "export_untrained", "finished"]
 
 PROBED_CLIPS = 8
+FEWEST_SPEAKERS = 3
+MOST_DOUBT = 1000.0
+"""Clips; a value in which speakers hardly differ is left as it is."""
 PREDICTED = 1e-3
 """Largest difference of a probability from the training's own: another machine rounds otherwise."""
 JUDGED_CLIPS = 500
@@ -80,8 +83,11 @@ def export_run(
     others = unheard_folds(run, folds)
     trained = run_source(run)
     _check_predictions(run, trained, data)
-    source = source or cards.SOURCES.get(corpus.name)
-    card = _card(run, trained, data, others, robustness, source, name)
+    source = source or cards.source_of(corpus.name)
+    card = dataclasses.replace(
+        _card(run, trained, data, others, robustness, source, name),
+        population=population_of(run, data),
+    )
     judged = _spread(data, run.split.test or data.names, JUDGED_CLIPS)
     heard = _spread(data, run.split.train, CHECK_CLIPS)
     return export_model(
@@ -187,6 +193,26 @@ def finished(run: Run, allow_unfinished: bool = False) -> Run:
     return run
 
 
+def population_of(run: Run, data: Dataset) -> Population | None:
+    """How speakers differ in the clips that the run trained on, for profiles.
+
+    None for features over time, for unknown speakers and for fewer than three of them.
+    """
+    at = data.index(run.split.train)
+    who = np.array([data.utterances[data.names[place]].speaker or "" for place in at])
+    people = sorted(set(who) - {""})
+    if run.experiment.network.family != "functionals" or len(people) < FEWEST_SPEAKERS:
+        return None
+    features = data.features[at].astype(np.float64)
+    means = np.array([features[who == person].mean(axis=0) for person in people])
+    within = np.mean([features[who == person].var(axis=0) for person in people], axis=0)
+    clips = len(at) / len(people)
+    # The variance of means has a share of the clips' own in it.
+    between = np.maximum(means.var(axis=0, ddof=1) - within / clips, within / MOST_DOUBT)
+    doubt = np.divide(within, between, out=np.full_like(within, MOST_DOUBT), where=between > 0)
+    return Population.of(means.mean(axis=0).tolist(), doubt.tolist())
+
+
 def _check_predictions(run: Run, trained: ExportSource, data: Dataset) -> None:
     """Refuse weights that do not give the predictions which the training wrote with them.
 
@@ -197,7 +223,7 @@ def _check_predictions(run: Run, trained: ExportSource, data: Dataset) -> None:
         return
     names = run.split.test[:PROBED_CLIPS]
     written = np.array([run.predictions[name] for name in names])
-    scores = _probabilities(run, trained, data, names)
+    scores = metrics.among(_probabilities(run, trained, data, names), data.known[data.index(names)])
     worst = float(np.abs(scores - written).max())
     if not worst <= PREDICTED:
         raise DataError(

@@ -16,7 +16,7 @@ import soundfile
 from edge_ser import metrics
 from edge_ser.corpora import Corpus, Utterance
 from edge_ser.errors import ConfigError, DataError, StorageError, UsageError
-from edge_ser.lab import compute, jobs
+from edge_ser.lab import compute, examples, jobs
 from edge_ser.lab.architectures.networks import network
 from edge_ser.lab.datasets import Dataset
 from edge_ser.lab.experiment import DATA, Experiment, TrainingOptions
@@ -46,6 +46,8 @@ def experiment(name: str, training: TrainingOptions) -> Experiment:
 
 
 EXPERIMENTS = {"keras": experiment("routing", KERAS), "torch": experiment("tim-tab1", TORCH)}
+MIXED = replace(TRAINING, optimizer="adamw", mixup=0.3)
+VERSIONS = {"versions": 2, "step": [{"name": "gain"}]}
 SHAPES = {"keras": (196, 39), "torch": (39, 30)}
 SUFFIXES = {"keras": ".keras", "torch": ".pt"}
 
@@ -59,7 +61,9 @@ def made_up(framework: str) -> Dataset:
     rng = np.random.default_rng(0)
     labels = np.arange(12) % 3
     features = rng.standard_normal((12, *SHAPES[framework])) * 20 + 10 * labels[:, None, None]
-    return Dataset(NAMES, features.astype(np.float32), labels, ["a", "b", "c"], {}, None)  # type: ignore[arg-type]
+    known = np.ones((len(NAMES), 3), dtype=bool)
+    spec: Any = None
+    return Dataset(NAMES, features.astype(np.float32), labels, ["a", "b", "c"], {}, spec, known)
 
 
 def trained(framework: str, folder: Path, **changes: Any) -> list[Any]:
@@ -113,6 +117,300 @@ def test_a_killed_training_ends_as_one_that_was_not(
     for name in ("predictions.json", "split.json", "config.toml"):
         assert (tmp_path / name).read_text() == (folder / name).read_text()
     assert without_seconds(tmp_path) == without_seconds(folder)
+
+
+def of_two_corpora(network_name: str) -> tuple[Experiment, Dataset]:
+    """Clips of values alone, each with two versions; one corpus lacks the class c."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(12) % 3
+    shape = (8,) if network_name == "functionals-24" else SHAPES["torch"]
+    made = [
+        (5 + 30 * rng.standard_normal((12, *shape)) + 60 * labels.reshape(-1, *[1] * len(shape)))
+        for _ in range(3)
+    ]
+    features, *versions = (each.astype(np.float32) for each in made)
+    known = np.ones((12, 3), dtype=bool)
+    known[labels != 2, 2] = np.arange(8) % 2
+    spec: Any = None
+    names, classes = list(NAMES), ["a", "b", "c"]
+    data = Dataset(names, features, labels, classes, {}, spec, known, tuple(versions))
+    training = MIXED if network_name == "functionals-24" else replace(TORCH, mixup=0.3)
+    return replace(experiment(network_name, training), augmentation=VERSIONS), data
+
+
+def with_all_that_is_drawn(
+    chosen: Experiment, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Experiment, Dataset]:
+    """The same with sounds that are no speech, and clips of the smaller corpus drawn more often."""
+    sounds = np.random.default_rng(5).standard_normal((20, *data.features.shape[1:]))
+    monkeypatch.setattr(examples, "cached_nonspeech", lambda *_: sounds.astype(np.float32))
+    utterances = {
+        name: Utterance(Path(name), LABELS[name], corpus="one" if at < 4 else "two")
+        for at, name in enumerate(NAMES)
+    }
+    changed = replace(
+        chosen,
+        data=replace(chosen.data, nonspeech=0.5),
+        training=replace(chosen.training, balance=0.7),
+    )
+    return changed, replace(data, utterances=utterances)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+@pytest.mark.parametrize("name", ["functionals-24", "tim-tab1"])
+def test_versions_and_mixtures_are_those_of_a_training_that_was_not_killed(
+    name: str, everything: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    framework = "keras" if name == "functionals-24" else "torch"
+    chosen, data = of_two_corpora(name)
+    if everything:
+        chosen, data = with_all_that_is_drawn(chosen, data, monkeypatch)
+    whole = trained(framework, tmp_path / "whole", experiment=chosen, data=data)
+
+    def kill(row: dict[str, float]) -> None:
+        if row["epoch"] == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        trained(framework, tmp_path / "killed", experiment=chosen, data=data, report=kill)
+    again = trained(framework, tmp_path / "killed", experiment=chosen, data=data)
+    for mine, other in zip(again, whole, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert without_seconds(tmp_path / "killed") == without_seconds(tmp_path / "whole")
+    run = read_run(tmp_path / "whole")
+    assert run.finished and run.experiment.augmentation == VERSIONS
+    assert run.experiment == chosen
+    # Scores are among the classes of the clip's own corpus.
+    scores = fold_of(run).scores
+    known = data.known[data.index(run.split.test)]
+    assert not known.all() and (scores[~known] == 0).all() and scores.any(axis=1).all()
+    # Of three scores of six decimals each.
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=2e-6)
+
+
+def test_clips_that_are_tested_are_never_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute.prepare()
+    from edge_ser.lab.training.keras_trainer import KerasTrainer
+
+    chosen, data = of_two_corpora("functionals-24")
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        KerasTrainer, "scores", lambda self, x: seen.append(x) or np.full((len(x), 3), 1 / 3)
+    )
+    trained("keras", tmp_path, experiment=chosen, data=data)
+    expected = [data.features[data.index(at)] for at in (SPLIT.validation, SPLIT.test)]
+    assert len(seen) > 4
+    assert all(any(np.array_equal(x, side) for side in expected) for x in seen)
+
+
+def test_the_first_epoch_standardises_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute.prepare()
+    import keras
+
+    chosen, data = of_two_corpora("functionals-24")
+    chosen = replace(chosen, augmentation={}, training=replace(MIXED, mixup=0.0, epochs=3))
+    adapted: list[Any] = []
+    real = keras.layers.Normalization.adapt
+
+    def adapt(layer: Any, features: Any) -> None:
+        adapted.append(features)
+        real(layer, features)
+
+    monkeypatch.setattr(keras.layers.Normalization, "adapt", adapt)
+
+    def kill(row: dict[str, float]) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        trained("keras", tmp_path, experiment=chosen, data=data, report=kill)
+    weights = trained("keras", tmp_path, experiment=chosen, data=data)
+    assert len(adapted) == 1
+    clips = data.features[data.index(SPLIT.train)]
+    np.testing.assert_allclose(weights[0], clips.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(weights[1], clips.var(axis=0), rtol=1e-4)
+    assert sorted(map(tuple, adapted[0].tolist())) == sorted(map(tuple, clips.tolist()))
+
+
+def test_margins_know_no_class_that_a_corpus_lacks(tmp_path: Path) -> None:
+    _, data = of_two_corpora("functionals-24")
+    chosen = experiment("functionals-24", replace(TRAINING, loss="margin"))
+    with pytest.raises(DataError, match="corpora of different labels with loss = margin"):
+        trained("keras", tmp_path, experiment=chosen, data=data)
+
+
+class TestTargets:
+    """What `Trainer.run_epoch` is given, and what the losses make of it."""
+
+    KNOWN = np.array([[1, 1, 1, 1], [1, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 0]], dtype=bool)
+    TARGETS = np.array(
+        [[0.7, 0.3, 0, 0], [0, 1, 0, 0], [0, 0.2, 0.8, 0], [1, 0, 0, 0]], dtype=np.float32
+    )
+
+    def expected(self, scores: Any) -> Any:
+        """Cross entropy of each row by hand, among the classes that are known."""
+        rows = []
+        for row, known, targets in zip(scores, self.KNOWN, self.TARGETS, strict=True):
+            among = row[known] / row[known].sum()
+            rows.append(-(targets[known] * np.log(among)).sum())
+        return np.array(rows)
+
+    def given(self) -> Any:
+        return np.where(self.KNOWN, self.TARGETS, np.float32(-1))
+
+    def test_loss_in_keras(self) -> None:
+        compute.prepare()
+        from edge_ser.lab.training.keras_trainer import known_cross_entropy
+
+        logits = np.random.default_rng(0).normal(0, 2, (4, 4)).astype(np.float32)
+        scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        found = np.asarray(known_cross_entropy(self.given(), scores))
+        np.testing.assert_allclose(found, self.expected(scores), rtol=1e-5, atol=1e-6)
+        # A score of 0 costs a bounded amount.
+        sure = np.eye(4, dtype=np.float32)[[3, 0, 3, 1]]
+        found = np.asarray(known_cross_entropy(self.given(), sure))
+        assert np.isfinite(found).all() and (found >= 0).all()
+
+    def test_loss_in_torch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import torch
+
+        from edge_ser.lab.training import torch_trainer
+
+        compute.prepare_torch(1)
+        logits = torch.nn.Linear(3, 4)
+        monkeypatch.setattr(torch_trainer, "_module", lambda *_: logits)
+        options = replace(TRAINING, learning_rate=1e-9)
+        made = torch_trainer.TorchTrainer(experiment("tim-tab1", options), 4, (3,))
+        features = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+        scores = made.scores(features)
+        loss, _ = made.run_epoch(features, self.given(), 1e-9, np.random.SeedSequence(0))
+        assert loss == pytest.approx(self.expected(scores).mean(), rel=1e-5)
+        assert all(torch.isfinite(weight).all() for weight in logits.parameters())
+        # The last row has one class, the third lacks the first and the last.
+        alone = made.run_epoch(features[3:], self.given()[3:], 1e-9, np.random.SeedSequence(0))
+        assert alone[0] == pytest.approx(0, abs=1e-6)
+
+    @pytest.mark.parametrize("mixup", [0.0, 0.3])
+    @pytest.mark.parametrize("smoothing", [0.0, 0.1])
+    def test_they_sum_to_1_among_the_classes_that_are_known(
+        self, mixup: float, smoothing: float
+    ) -> None:
+        from edge_ser.lab.examples import Examples
+        from edge_ser.lab.training.loop import _run_epoch
+
+        rng = np.random.default_rng(0)
+        labels = np.arange(60) % 4
+        known = rng.random((60, 4)) < 0.4
+        known[np.arange(60), labels] = True
+        features = np.arange(60, dtype=np.float32)[:, None] * [1, -1]
+        examples = Examples(60, 4, lambda epoch: (features, labels), known)
+        given: list[Any] = []
+
+        class Recorder:
+            def run_epoch(self, *values: Any) -> tuple[float, float]:
+                given.append(values)
+                return 0.0, 0.0
+
+        options = replace(TRAINING, mixup=mixup, label_smoothing=smoothing)
+        for epoch in (0, 0, 1):
+            _run_epoch(Recorder(), examples, options, epoch, 0.1)  # type: ignore[arg-type]
+        (mixed, targets, *_), again, other = given
+        np.testing.assert_array_equal(mixed, again[0])
+        np.testing.assert_array_equal(targets, again[1])
+        assert (mixed != other[0]).any()
+        assert mixed.shape == (60, 2) and targets.dtype == np.float32
+        np.testing.assert_allclose(np.where(targets < 0, 0, targets).sum(axis=1), 1, rtol=1e-5)
+        assert set(targets[targets < 0].tolist()) == {-1.0}
+        if not mixup:
+            order = mixed[:, 0].astype(int)
+            assert sorted(order) == list(range(60))
+            np.testing.assert_array_equal(targets >= 0, known[order])
+            assert (targets.argmax(axis=1) == labels[order]).all()
+
+    def epochs(self, chosen: Any, options: TrainingOptions, count: int) -> list[Any]:
+        """(features, targets) that a trainer is given in each epoch."""
+        from edge_ser.lab.training.loop import _run_epoch
+
+        given: list[Any] = []
+
+        class Recorder:
+            def run_epoch(self, features: Any, targets: Any, *_: Any) -> tuple[float, float]:
+                given.append((features, targets))
+                return 0.0, 0.0
+
+        for epoch in range(count):
+            _run_epoch(Recorder(), chosen, options, epoch, 0.1)  # type: ignore[arg-type]
+        return given
+
+    @pytest.mark.parametrize("smoothing", [0.0, 0.1])
+    def test_sounds_have_even_targets_among_all_classes(self, smoothing: float) -> None:
+        from edge_ser.lab.examples import Examples
+
+        labels = np.arange(30) % 3
+        known = np.ones((30, 3), dtype=bool)
+        known[labels != 2, 2] = False
+        features = np.arange(30, dtype=np.float32)[:, None]
+        sounds = -1 - np.arange(50, dtype=np.float32)[:, None]
+        chosen = Examples(42, 3, lambda epoch: (features, labels), known, sounds, 12)
+        options = replace(TRAINING, label_smoothing=smoothing)
+        epochs = self.epochs(chosen, options, 20)
+        drawn: set[float] = set()
+        places = np.zeros(42)
+        for found, targets in epochs:
+            assert found.shape == (42, 1) and found.dtype == targets.dtype == np.float32
+            which = found[:, 0] < 0
+            assert which.sum() == 12
+            np.testing.assert_allclose(targets[which], np.full((12, 3), 1 / 3), rtol=1e-6)
+            order = found[~which, 0].astype(int)
+            assert sorted(order) == list(range(30))
+            np.testing.assert_array_equal(targets[~which] >= 0, known[order])
+            assert (targets[~which].argmax(axis=1) == labels[order]).all()
+            drawn |= set(found[which, 0].tolist())
+            places += which
+        assert drawn <= set(sounds[:, 0].tolist()) and len(drawn) > 40
+        # Among the clips, not behind them: 20 epochs of 12 in 42 places, 5.7 each on average.
+        assert places.max() < 18 and places.min() < 10 and (places > 0).mean() > 0.9
+        for (one, targets), (other, again) in zip(
+            epochs, self.epochs(chosen, options, 20), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+            np.testing.assert_array_equal(targets, again)
+
+    def test_clips_are_drawn_by_their_chances(self) -> None:
+        from edge_ser.lab.examples import Examples
+
+        chances = np.array([0.0, 0.1, 0.2, 0.3, 0.4])
+        labels = np.arange(5) % 3
+        features = np.arange(5, dtype=np.float32)[:, None]
+        known = np.ones((5, 3), dtype=bool)
+        chosen = Examples(5, 3, lambda epoch: (features, labels), known, chances=chances)
+        epochs = self.epochs(chosen, TRAINING, 400)
+        assert all(found.shape == (5, 1) for found, _ in epochs)
+        for found, targets in epochs:
+            assert (targets.argmax(axis=1) == labels[found[:, 0].astype(int)]).all()
+        counts = np.bincount(np.concatenate([found for found, _ in epochs])[:, 0].astype(int))
+        assert counts[0] == 0
+        # 2,000 draws: deviations of at most 22.
+        np.testing.assert_allclose(counts, 2000 * chances, atol=110)
+
+    def test_a_mixture_knows_the_classes_of_both(self) -> None:
+        from edge_ser.lab.training.loop import _mixed
+
+        known = np.array([[1, 1, 0], [0, 1, 1]] * 20, dtype=bool)
+        targets = np.eye(3, dtype=np.float32)[[0, 2] * 20]
+        features = np.eye(40, dtype=np.float32)
+        mixed, mixture, union = _mixed(features, targets, known, 0.5, np.random.default_rng(0))
+        assert mixed.dtype == mixture.dtype == np.float32
+        for row, (found, shares, both) in enumerate(zip(mixed, mixture, union, strict=True)):
+            parts = np.flatnonzero(found)
+            assert row in parts and len(parts) <= 2 and found.sum() == pytest.approx(1)
+            np.testing.assert_allclose(shares, found @ targets, rtol=1e-6)
+            # A share may be too small to see.
+            assert (both | ~known[parts].any(axis=0)).all()
+        assert union.all(axis=1).any() and not union.all()
 
 
 def test_seeds_decide(reference: Reference, tmp_path: Path) -> None:
@@ -281,6 +579,11 @@ def test_a_job_trains_the_folds_and_seeds_that_were_asked_for(
     assert run.experiment.training.seed == 7 and run.experiment.data.corpus == "tiny"
     assert run.experiment.augmentation == chosen.augmentation
     assert {path.name for path in folders[0].iterdir()} >= {"confusion.png", "classification.txt"}
+    masked = experiment("functionals-24", TRAINING)
+    masked = replace(masked, augmentation={"step": [{"name": "time_mask"}]})
+    masked = replace(masked, data=replace(masked.data, labels=("a", "b")))
+    with pytest.raises(ConfigError, match="time_mask masks frames or bands, which functionals"):
+        jobs.plan(masked, corpus)
     with pytest.raises(UsageError, match="fold 4 of loso: expected 1 to 3"):
         jobs.plan(chosen, corpus, [4])
 

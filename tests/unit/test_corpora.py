@@ -354,6 +354,47 @@ def test_a_known_name_is_looked_for_where_the_data_is(
     assert len(read_corpus("emodb").utterances) == 1
 
 
+def test_known_corpora_are_read_as_one(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = plant("emodb/03a01Fa.wav", "emovo/f1/dis-f1-b1.wav")
+    monkeypatch.setenv("EDGE_SER_DATA", str(root))
+    joined = read_corpus("emovo+emodb")
+    assert joined.name == "emovo+emodb" and joined.labels == ("disgust", "happiness")
+    assert joined.utterances == (
+        Utterance(root / "emovo/f1/dis-f1-b1.wav", "disgust", "emovo-f1", corpus="emovo"),
+        Utterance(root / "emodb/03a01Fa.wav", "happiness", "emodb-03", corpus="emodb"),
+    )
+    assert {each.corpus for each in read_corpus("emodb").utterances} == {None}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("emodb+emodb", "emodb+emodb: a corpus stands twice, expected each once"),
+        ("emodb+libri", "emodb+libri: libri is no known corpus, expected some of emodb, emovo"),
+        ("emodb+", "emodb+: nothing is no known corpus"),
+        ("+", "a corpus stands twice"),
+        ("emodb+emovo", "expected emovo in EDGE_SER_DATA"),
+    ],
+)
+def test_corpora_that_cannot_be_joined(
+    name: str, words: str, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_SER_DATA", str(plant("emodb/03a01Fa.wav")))
+    with pytest.raises(DataError) as caught:
+        read_corpus(name)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_folder_with_a_plus_in_its_name_is_a_folder(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = plant("emodb+emovo/angry/a.wav")
+    monkeypatch.chdir(root)
+    assert read_corpus("emodb+emovo").utterances == (
+        Utterance(Path("emodb+emovo/angry/a.wav"), "angry"),
+    )
+
+
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="emodb, emovo, iemocap, ravdess, speech_commands"):
         read_corpus(tmp_path / "nowhere")

@@ -35,6 +35,7 @@ from edge_ser.lab.augmentation import (
 from edge_ser.lab.augmentation.draws import plain
 from edge_ser.lab.augmentation.recordings import stretch_of_noise
 from edge_ser.lab.augmentation.steps import (
+    ColouredNoise,
     Gain,
     MicrophoneEq,
     PitchShift,
@@ -42,6 +43,7 @@ from edge_ser.lab.augmentation.steps import (
     Reverse,
     Room,
     Shift,
+    Speed,
     TimeStretch,
     WhiteNoise,
 )
@@ -111,7 +113,7 @@ class TestEveryStep:
         changed = augment(chosen, samples, rate, generator(seed))
         assert changed.dtype == np.float32
         assert changed.ndim == 1
-        assert len(changed) == length or name == "time_stretch"
+        assert len(changed) == length or name in ("time_stretch", "speed")
         assert np.isfinite(changed).all()
         assert changed is not samples
         np.testing.assert_array_equal(samples, before)
@@ -175,6 +177,75 @@ class TestNoise:
         changed = RealNoise(folder=noises, snr_db=snr_db)(samples, RATE, generator(seed))
         ratio = active_level(samples, RATE) / rms(changed.astype(np.float64) - samples)
         assert 20 * math.log10(ratio) == pytest.approx(snr_db, abs=0.1)
+
+    @given(
+        seed=SEEDS,
+        length=st.integers(200, 5000),
+        snr_db=st.floats(-10, 40),
+        slope_db=st.floats(-24, 24),
+        swell=st.floats(0, 1),
+    )
+    @settings(max_examples=50)
+    def test_coloured_noise_is_at_its_ratio(
+        self, seed: int, length: int, snr_db: float, slope_db: float, swell: float
+    ) -> None:
+        samples = speech(length, 3)
+        made = ColouredNoise(snr_db=snr_db, slope_db=slope_db, swell=swell)
+        changed = made(samples, RATE, generator(seed))
+        ratio = active_level(samples, RATE) / rms(changed.astype(np.float64) - samples)
+        assert 20 * math.log10(ratio) == pytest.approx(snr_db, abs=0.1)
+
+    @pytest.mark.parametrize("slope_db", [-9.0, 0.0, 3.0])
+    def test_coloured_noise_falls_by_its_slope(self, slope_db: float) -> None:
+        samples = speech(10 * RATE)
+        made = ColouredNoise(snr_db=0.0, slope_db=slope_db, swell=0.0)
+        added = made(samples, RATE, generator()).astype(np.float64) - samples
+        power = np.abs(np.fft.rfft(added)) ** 2
+        octaves = [power[10 * hz : 20 * hz].mean() for hz in (250, 500, 1000, 2000)]
+        steps = np.diff(10 * np.log10(octaves))
+        np.testing.assert_allclose(steps, slope_db, atol=0.5)
+        # Below 60 Hz it is as at 60 Hz.
+        low = 10 * math.log10(power[:300].mean() / power[300:600].mean())
+        assert low == pytest.approx(0, abs=0.6)
+
+    def test_coloured_noise_swells(self) -> None:
+        samples = speech(4 * RATE)
+        made = ColouredNoise(snr_db=0.0, slope_db=0.0, swell_hz=5.0, swell=0.9)
+        added = made(samples, RATE, generator()).astype(np.float64) - samples
+        loudness = np.square(added).reshape(-1, 160).mean(axis=1)  # every 10 ms, 4 s
+        spectrum = np.abs(np.fft.rfft(loudness - loudness.mean()))
+        assert spectrum.argmax() == 4 * 5
+
+    @given(seed=SEEDS, voices=st.integers(1, 6), snr_db=st.floats(-10, 40))
+    @settings(max_examples=30)
+    def test_a_room_full_of_people_is_at_its_ratio(
+        self, noises: str, seed: int, voices: int, snr_db: float
+    ) -> None:
+        samples = speech(3_000, 3)
+        made = RealNoise(folder=noises, snr_db=snr_db, voices=voices)
+        changed = made(samples, RATE, generator(seed))
+        ratio = active_level(samples, RATE) / rms(changed.astype(np.float64) - samples)
+        assert 20 * math.log10(ratio) == pytest.approx(snr_db, abs=0.1)
+
+    def test_each_voice_is_as_loud_as_the_others(
+        self, noises: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        drawn = iter([0.5 * tone(500, 0.1), 1e-3 * tone(1000, 0.1), tone(2000, 0.1)])
+        monkeypatch.setattr(
+            "edge_ser.lab.augmentation.steps.stretch_of_noise", lambda *_: next(drawn)
+        )
+        samples = speech(1_600)
+        changed = RealNoise(folder=noises, snr_db=0.0, voices=3)(samples, RATE, generator())
+        spectrum = np.abs(np.fft.rfft(changed.astype(np.float64) - samples))
+        assert next(drawn, None) is None
+        np.testing.assert_allclose(spectrum[[50, 100, 200]], spectrum[50], rtol=1e-3)
+
+    def test_noise_is_looked_for_where_the_data_is(
+        self, noises: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = Path(noises)
+        monkeypatch.setenv("EDGE_SER_DATA", str(folder.parent))
+        assert len(stretch_of_noise(folder.name, 100, RATE, generator())) == 100
 
     def test_a_ratio_is_drawn_within_its_range(self) -> None:
         samples = speech(4000)
@@ -258,6 +329,18 @@ class TestTime:
     def test_a_stretched_tone_keeps_its_pitch(self, speed: float) -> None:
         stretched = TimeStretch(speed=speed)(tone(440), RATE, generator())
         assert peak_hz(stretched) == pytest.approx(440, abs=3)
+
+    @given(length=st.integers(1, 20_000), factor=st.floats(0.5, 2))
+    @settings(max_examples=40)
+    def test_a_tape_is_as_long_as_its_speed_says(self, length: int, factor: float) -> None:
+        played = Speed(factor=factor)(speech(length), RATE, generator())
+        assert played.dtype == np.float32
+        assert len(played) == pytest.approx(length / factor, abs=1)
+
+    @pytest.mark.parametrize("factor", [0.5, 0.9, 1.0, 1.1, 2.0])
+    def test_a_tape_is_higher_as_it_is_faster(self, factor: float) -> None:
+        played = Speed(factor=factor)(tone(1000), RATE, generator())
+        assert peak_hz(played) == pytest.approx(1000 * factor, abs=3)
 
     def test_speed_1_changes_nothing_that_is_heard(self) -> None:
         samples = speech(5000)
@@ -399,7 +482,7 @@ class TestModes:
             np.testing.assert_array_equal(one, same)
         assert not np.array_equal(once[0], other[0])
 
-    @pytest.mark.parametrize("name", ["wav2vec2", "microphone"])
+    @pytest.mark.parametrize("name", ["wav2vec2", "microphone", "anywhere"])
     def test_presets_online(self, name: str) -> None:
         samples = speech(3000)
         chosen = preset(name)
@@ -410,6 +493,12 @@ class TestModes:
 
     def test_a_preset_by_name(self) -> None:
         assert read_augmentation({"preset": "wav2vec2"}) is presets()["wav2vec2"]
+
+    def test_a_preset_says_how_many_versions_unless_told(self) -> None:
+        assert read_augmentation({"preset": "anywhere"}).versions == 6
+        told = read_augmentation({"preset": "anywhere", "versions": 0})
+        assert (told.versions, told.steps) == (0, preset("anywhere").steps)
+        assert read_augmentation({"preset": "microphone", "versions": 3}).versions == 3
 
 
 NUMBERS = st.floats(-1e6, 1e6)
@@ -429,6 +518,8 @@ def steps_of_any_kind(draw: st.DrawFn) -> Step:
                 number = st.floats(100, 4000)
             if each.name == "dbfs":
                 number = st.floats(-100, -1)
+            if each.name == "swell":
+                number = st.floats(0, 1)
             values[each.name] = draw(
                 number
                 | st.tuples(number, number).map(lambda pair: (min(pair), max(pair)))
@@ -440,12 +531,12 @@ def steps_of_any_kind(draw: st.DrawFn) -> Step:
 
 
 class TestReading:
-    @given(steps=st.lists(steps_of_any_kind(), max_size=4))
-    def test_plain_values_give_the_same_again(self, steps: list[Step]) -> None:
-        chosen = Augmentation("online", tuple(steps))
+    @given(steps=st.lists(steps_of_any_kind(), max_size=4), versions=st.integers(0, 100))
+    def test_plain_values_give_the_same_again(self, steps: list[Step], versions: int) -> None:
+        chosen = Augmentation("online", tuple(steps), versions)
         assert read_augmentation(as_mapping(chosen)) == chosen
 
-    @pytest.mark.parametrize("name", ["cktim", "wav2vec2", "microphone"])
+    @pytest.mark.parametrize("name", ["cktim", "wav2vec2", "microphone", "anywhere"])
     def test_so_do_presets(self, name: str) -> None:
         assert read_augmentation(as_mapping(preset(name))) == preset(name)
 
@@ -491,6 +582,17 @@ class TestReading:
             ({"preset": "microfone"}, "no augmentation is called 'microfone': did you mean micro"),
             ({"preset": ["cktim"]}, "no augmentation is called"),
             ({"preset": "cktim", "mode": "copies"}, "preset stands beside other keys"),
+            ({"preset": "cktim", "versions": 2}, "[augmentation]: versions is 2 in mode copies"),
+            ({"preset": "anywhere", "versions": 101}, "versions is 101, expected 0 to 100"),
+            ({"versions": -1}, "[augmentation]: versions is -1, expected 0 to 100"),
+            ({"versions": True}, "versions is True, expected a whole number"),
+            ({"versions": 1.5}, "versions is 1.5, expected a whole number"),
+            ({"step": [{"name": "speed", "factor": 3}]}, "factor is 3, expected 0.5 to 2"),
+            ({"step": [{"name": "coloured_noise", "swell": 2}]}, "swell is 2, expected 0 to 1"),
+            (
+                {"step": [{"name": "real_noise", "folder": "x", "voices": 0}]},
+                "voices is 0, expected 1 to 32",
+            ),
         ],
     )
     def test_what_cannot_be(self, table: Any, words: str) -> None:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 SHAPES = {
     "capsules": (196, 39),
+    "functionals": (1_437,),
     "tim": (39, 188),
     "waveform-cnn": (16_000,),
     "wav2vec2": (96_000,),
@@ -64,6 +65,7 @@ def test_no_published_row_is_missing() -> None:
     for row in networks().values():
         counts[row.family] += len(row.parameters) * (row.kind.framework == "torch" or not row.note)
     assert counts == {
+        "functionals": 0,
         "capsules": 36 + 3,  # two tables of six rows for three corpora, and the older network
         "tim": 8 + 8 + 8,  # by depth: TIM and CkTIM; omega_0 2, hidden scale 3, CkkTIM 3
         "waveform-cnn": 66 + 7,  # by schedule, width and depth; and the networks of the text
@@ -86,6 +88,39 @@ def test_rows_are_different_networks(family: str) -> None:
 @pytest.mark.needs("torch")
 def test_the_row_without_a_count_is_built() -> None:
     assert parameters(build(network("spectral-base"), 4, SHAPES["spectral"])) > 0
+
+
+@pytest.mark.needs("tensorflow")
+def test_the_perceptron_is_small() -> None:
+    """Its mean, variance and count of examples are of 1,437 functionals, and are not trained."""
+    compute.prepare()
+    model = build(network("functionals-24"), 7, SHAPES["functionals"])
+    assert parameters(model) == 37_562
+    trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert trained == 1_437 * 24 + 24 + 24 * 7 + 7
+    assert model.get_layer("embedding").output.shape == (None, 24)
+    scores = np.asarray(model(np.full((2, 1_437), 1e9, np.float32)))
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.needs("tensorflow")
+@pytest.mark.parametrize(
+    ("changes", "shape", "words"),
+    [
+        ({}, (196, 39), r"features of shape \(196, 39\), expected \(values,\)"),
+        ({"hidden": 0}, (9,), "hidden is 0, expected 1 to 4096"),
+        ({"hidden": 5_000}, (9,), "hidden is 5000, expected 1 to 4096"),
+        ({"dropout": 1.0}, (9,), "dropout is 1.0, expected 0 to below 1"),
+        ({"input_dropout": -0.1}, (9,), "input_dropout is -0.1, expected 0 to below 1"),
+        ({"noise": 6.0}, (9,), "noise is 6.0 and limit 5.0, expected 0 <= noise <= limit"),
+    ],
+)
+def test_perceptrons_that_cannot_be(
+    changes: dict[str, Any], shape: tuple[int, ...], words: str
+) -> None:
+    compute.prepare()
+    with pytest.raises(DataError, match=words):
+        build(network("functionals-24").with_options(**changes), 7, shape)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -89,6 +89,48 @@ def test_five_groups_of_ten_speakers_are_pairs() -> None:
     ]
 
 
+SEVERAL = st.dictionaries(
+    st.sampled_from(("emodb", "emovo", "ravdess")), PEOPLE, min_size=1, max_size=3
+)
+
+
+@given(several=SEVERAL, folds=st.integers(2, 12))
+def test_a_fold_tests_speakers_of_each_corpus(
+    several: dict[str, dict[str, str]], folds: int
+) -> None:
+    speakers, corpora = {}, {}
+    for corpus, people in several.items():
+        for clip, who in people.items():
+            speakers[f"{corpus}/{clip}"] = f"{corpus}-{who}"
+            corpora[f"{corpus}/{clip}"] = corpus
+    numbers = {corpus: len(set(people.values())) for corpus, people in several.items()}
+    if max(numbers.values()) < folds:
+        with pytest.raises(DataError, match=f"{folds} folds: expected no more than"):
+            grouped(speakers, folds, corpora)
+        return
+    splits = grouped(speakers, folds, corpora)
+    assert len(splits) == folds
+    assert sorted(who for split in splits for who in split.speakers) == sorted(
+        set(speakers.values())
+    )
+    for number, split in enumerate(splits):
+        assert {speakers[clip] for clip in split.test} == set(split.speakers)
+        assert not {speakers[clip] for clip in split.train} & set(split.speakers)
+        assert sorted([*split.train, *split.test]) == sorted(speakers)
+        tested = {who.partition("-")[0] for who in split.speakers}
+        assert tested == {corpus for corpus, people in numbers.items() if people > number}
+
+
+def test_clips_tell_their_corpus_to_the_protocol() -> None:
+    clips = {
+        f"{corpus}{who}": Utterance(Path("x"), "a", f"{corpus}-{who}", corpus=corpus)
+        for corpus in ("b", "c")
+        for who in range(4)
+    }
+    splits = splits_of(clips, ProtocolOptions("grouped", 4))
+    assert [split.test for split in splits] == [[f"b{who}", f"c{who}"] for who in range(4)]
+
+
 def test_whole_tests_nobody() -> None:
     (split,) = whole({"b": "x", "a": "y"})
     assert split.train == ["a", "b"] and not split.test and not split.speakers

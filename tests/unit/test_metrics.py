@@ -53,6 +53,24 @@ def test_an_impossible_label_costs_a_bounded_amount() -> None:
     assert cost == pytest.approx(-np.log(metrics.SMALLEST_SCORE))
 
 
+@given(n=st.integers(1, 20), seed=st.integers(0, 99))
+def test_scores_among_some_classes(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.dirichlet(np.full(5, 0.1), n).astype(np.float32)
+    known = rng.random((n, 5)) < 0.5
+    known[:, 2] = True
+    found = metrics.among(scores, known)
+    assert found.dtype == np.float32 and (found[~known] == 0).all() and (found[known] > 0).all()
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    order = np.where(known, np.maximum(scores, metrics.SMALLEST_SCORE), -1).argmax(axis=1)
+    assert (found.argmax(axis=1) == order).all()
+    np.testing.assert_allclose(metrics.among(scores, np.ones(5, bool)), scores, atol=2e-6)
+
+
+def test_whole_numbers_are_scores_too() -> None:
+    assert metrics.among([[1, 1, 2]], [True, True, False]).tolist() == [[0.5, 0.5, 0.0]]
+
+
 def test_ece_by_hand() -> None:
     # bin (0.5, 0.6]: two clips, confidences 0.55 and 0.6, one right; bin (0.9, 1]: one, wrong
     scores = [[0.55, 0.45], [0.4, 0.6], [1.0, 0.0]]

@@ -16,6 +16,7 @@ from edge_ser.documents import read_options
 from edge_ser.errors import ConfigError, DataError, DependencyError
 from edge_ser.lab.architectures.options import (
     CapsuleOptions,
+    FunctionalsOptions,
     SpectralOptions,
     TimOptions,
     Wav2Vec2Options,
@@ -48,6 +49,9 @@ HOME = "edge_ser.lab.architectures"
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "capsules": Family(f"{HOME}.capsules", CapsuleOptions, "keras", "probabilities", "NTFC"),
+        "functionals": Family(
+            f"{HOME}.perceptron", FunctionalsOptions, "keras", "probabilities", "NF"
+        ),
         "tim": Family(f"{HOME}.tim", TimOptions, "torch", "logits", "NFT"),
         "waveform-cnn": Family(f"{HOME}.waveform_cnn", WaveformCnnOptions, "torch", "logits", "NT"),
         "wav2vec2": Family(f"{HOME}.wav2vec2", Wav2Vec2Options, "torch", "logits", "NT"),

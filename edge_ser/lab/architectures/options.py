@@ -10,6 +10,7 @@ from typing import Literal
 
 __all__ = [
     "CapsuleOptions",
+    "FunctionalsOptions",
     "SpectralOptions",
     "TimOptions",
     "Wav2Vec2Options",
@@ -34,6 +35,22 @@ class CapsuleOptions:
     gate_calls: Literal[1, 2] = 1
     """How often the capsule gate is applied in a row where self-attention is left out: once for
     EMO-DB, twice for RAVDESS and IEMOCAP."""
+
+
+@dataclass(frozen=True)
+class FunctionalsOptions:
+    """A small perceptron on functionals of a clip, (values,), to probabilities, in Keras."""
+
+    hidden: int = 24
+    """Units of the one hidden layer, which is the embedding."""
+    limit: float = 5.0
+    """Standardised values beyond plus and minus this are taken for it: of a noise never heard, a
+    statistic may be any number of deviations off."""
+    noise: float = 0.2
+    """Standard deviation of what is added to standardised values in training."""
+    input_dropout: float = 0.2
+    dropout: float = 0.5
+    """Of the hidden layer."""
 
 
 @dataclass(frozen=True)

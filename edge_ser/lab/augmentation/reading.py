@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
@@ -32,18 +32,21 @@ __all__ = [
 HOME = "edge_ser.lab.augmentation"
 MODES = ("online", "copies")
 MAX_STEPS = 100
+MAX_VERSIONS = 100
 
 STEPS: Mapping[str, type[Step]] = MappingProxyType(
     {
         "white_noise": steps.WhiteNoise,
         "real_noise": steps.RealNoise,
         "self_noise": steps.SelfNoise,
+        "coloured_noise": steps.ColouredNoise,
         "gain": steps.Gain,
         "room": steps.Room,
         "microphone_eq": steps.MicrophoneEq,
         "low_pass": steps.LowPass,
         "high_pass": steps.HighPass,
         "shift": steps.Shift,
+        "speed": steps.Speed,
         "time_stretch": steps.TimeStretch,
         "pitch_shift": steps.PitchShift,
         "reverse": steps.Reverse,
@@ -67,10 +70,20 @@ class Augmentation:
     """online: every clip anew in every epoch, step after step; copies: each step makes one more
     clip of every clip, once, and the clips as they are stay."""
     steps: tuple[Step, ...] = ()
+    versions: int = 0
+    """In mode online: so many changed versions of each clip are made once and kept in the cache,
+    and every epoch takes one of them, or the clip as it is, by chance. 0: anew in every epoch."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.versions <= MAX_VERSIONS:
+            raise ConfigError(f"versions is {self.versions}, expected 0 to {MAX_VERSIONS}")
         if self.mode == "online":
             return
+        if self.versions:
+            raise ConfigError(
+                f"versions is {self.versions} in mode copies, where each step makes one: leave it "
+                "out"
+            )
         if not self.steps:
             raise ConfigError("mode copies without a step, expected one for each copy: add steps")
         for step in self.steps:
@@ -99,11 +112,22 @@ def read_augmentation(mapping: Mapping[str, Any], where: str = "[augmentation]")
     """
     if not isinstance(mapping, Mapping):
         raise ConfigError(f"{where} is {shown(mapping)}, expected a section with keys")
-    _refuse_unknown(mapping, ("mode", "preset", "step"), where)
+    _refuse_unknown(mapping, ("mode", "preset", "step", "versions"), where)
+    versions = mapping.get("versions", 0)
+    if not isinstance(versions, int) or isinstance(versions, bool):
+        raise ConfigError(f"{where}: versions is {shown(versions)}, expected a whole number")
     if "preset" in mapping:
-        if len(mapping) > 1:
-            raise ConfigError(f"{where}: preset stands beside other keys, expected it alone")
-        return preset(mapping["preset"])
+        if set(mapping) - {"preset", "versions"}:
+            raise ConfigError(
+                f"{where}: preset stands beside other keys, expected it alone or with versions"
+            )
+        chosen = preset(mapping["preset"])
+        if "versions" not in mapping:
+            return chosen
+        try:
+            return replace(chosen, versions=versions)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
     mode = mapping.get("mode", "online")
     if mode not in MODES:
         raise ConfigError(f"{where}: mode is {shown(mode)}, expected {' or '.join(MODES)}")
@@ -113,9 +137,9 @@ def read_augmentation(mapping: Mapping[str, Any], where: str = "[augmentation]")
             f"{where}: step is {shown(given)}, expected at most {MAX_STEPS} tables "
             "[[augmentation.step]]"
         )
-    chosen = tuple(_step(each, f"{where} step {n}") for n, each in enumerate(given, 1))
+    made = tuple(_step(each, f"{where} step {n}") for n, each in enumerate(given, 1))
     try:
-        return Augmentation(mode, chosen)
+        return Augmentation(mode, made, versions)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 
@@ -147,6 +171,7 @@ def as_mapping(augmentation: Augmentation) -> dict[str, Any]:
     """Plain values of which `read_augmentation` makes the same augmentation; defaults too."""
     return {
         "mode": augmentation.mode,
+        "versions": augmentation.versions,
         "step": [{"name": name_of(s), **parameters(s)} for s in augmentation.steps],
     }
 

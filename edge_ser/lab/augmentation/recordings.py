@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -57,7 +58,10 @@ def _stretch(path: Path, length: int, rate: int, rng: np.random.Generator) -> Sa
 
 @lru_cache(maxsize=8)
 def _files(folder: str) -> tuple[Path, ...]:
-    found = tuple(audio_files(Path(folder).expanduser()))
+    place = Path(folder).expanduser()
+    if not place.is_dir() and "EDGE_SER_DATA" in os.environ:
+        place = Path(os.environ["EDGE_SER_DATA"], folder)
+    found = tuple(audio_files(place))
     if not found:
         raise DataError(f"{folder}: no audio in this folder: name one with recordings of noise")
     return found

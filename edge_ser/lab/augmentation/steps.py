@@ -12,6 +12,7 @@ from functools import cache
 from typing import Annotated, NamedTuple, get_type_hints
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from edge_ser import perturb
@@ -22,6 +23,7 @@ from edge_ser.lab.augmentation.stretching import pitch_shifted, time_stretched
 
 __all__ = [
     "Bounds",
+    "ColouredNoise",
     "Gain",
     "HighPass",
     "LowPass",
@@ -32,13 +34,18 @@ __all__ = [
     "Room",
     "SelfNoise",
     "Shift",
+    "Speed",
     "Step",
     "TimeStretch",
     "WaveformStep",
     "WhiteNoise",
+    "coloured",
 ]
 
 Samples = NDArray[np.float32]
+
+LOWEST_COLOUR_HZ = 60.0
+"""Below it a noise's colour does not change; microphones hear little there."""
 
 
 class Bounds(NamedTuple):
@@ -104,13 +111,56 @@ class RealNoise(WaveformStep):
     """A random stretch of a random recording; short ones are repeated."""
 
     folder: str
-    """With the recordings, at any rate; below it all audio files count."""
+    """With the recordings, at any rate; below it all audio files count. One that is not there is
+    looked for in the folder EDGE_SER_DATA."""
     snr_db: Annotated[Draw, Bounds(-20, 100)] = (5, 25)
     """Decibels: active speech level over RMS of the stretch."""
+    voices: Annotated[Draw, Bounds(1, 32)] = 1
+    """Stretches that are added together, each as loud as the others: of recorded speech, several
+    make a room full of people."""
 
     def _changed(self, samples: Samples, rate: int, rng: np.random.Generator) -> Samples:
-        added = stretch_of_noise(self.folder, len(samples), rate, rng)
+        added = np.zeros(len(samples), dtype=np.float32)
+        for _ in range(round(draw(self.voices, rng))):
+            stretch = stretch_of_noise(self.folder, len(samples), rate, rng)
+            added += stretch / np.sqrt(np.square(stretch).mean())
         return perturb.mix(samples, rate, added, snr_db=draw(self.snr_db, rng))
+
+
+def coloured(
+    length: int, rate: int, slope_db: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Gaussian noise whose power changes by `slope_db` an octave from 60 Hz on, shape (length,)."""
+    hertz = np.fft.rfftfreq(length, 1 / rate)
+    octaves = np.log2(np.maximum(hertz, LOWEST_COLOUR_HZ) / LOWEST_COLOUR_HZ)
+    spectrum = rng.standard_normal(len(hertz)) + 1j * rng.standard_normal(len(hertz))
+    noise: NDArray[np.float64] = np.fft.irfft(spectrum * 10 ** (slope_db * octaves / 20), length)
+    return noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColouredNoise(WaveformStep):
+    """Gaussian noise of a random colour that may swell and fade: wind, engines, fans, rain."""
+
+    snr_db: Annotated[Draw, Bounds(-20, 100)] = (5, 35)
+    """Decibels: active speech level over RMS of the noise; silence stays silent."""
+    slope_db: Annotated[Draw, Bounds(-24, 24)] = (-9, 3)
+    """Decibels an octave, from 60 Hz on."""
+    swell_hz: Annotated[Draw, Bounds(0, 50)] = (0, 15)
+    """Times a second that it swells and fades, by `swell`."""
+    swell: Annotated[Draw, Bounds(0, 1)] = (0, 0.9)
+    """Share of the amplitude that comes and goes."""
+
+    def _changed(self, samples: Samples, rate: int, rng: np.random.Generator) -> Samples:
+        noise = coloured(len(samples), rate, draw(self.slope_db, rng), rng)
+        turns = draw(self.swell_hz, rng) * np.arange(len(samples)) / rate + rng.random()
+        noise *= 1 + draw(self.swell, rng) * np.sin(2 * np.pi * turns)
+        # A single sample may be exactly nothing.
+        return (
+            perturb.mix(samples, rate, noise, snr_db=draw(self.snr_db, rng))
+            if noise.any()
+            else samples
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +259,18 @@ class TimeStretch(WaveformStep):
 
     def _changed(self, samples: Samples, rate: int, rng: np.random.Generator) -> Samples:
         return time_stretched(samples, rate, draw(self.speed, rng))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed(WaveformStep):
+    """Faster and higher or slower and lower, as a tape is: another speaker. Changes the length."""
+
+    factor: Annotated[Draw, Bounds(0.5, 2)] = (0.9, 1.1)
+    """2 is twice as fast, an octave higher and half as long."""
+
+    def _changed(self, samples: Samples, rate: int, rng: np.random.Generator) -> Samples:
+        played: Samples = soxr.resample(samples, rate * draw(self.factor, rng), rate, "HQ")
+        return played if len(played) else samples
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,8 +36,11 @@ OPSET = 17
 SIGNATURE = "serving_default"
 BATCH = 32
 
+EMBEDDING = "embedding"
+"""Name of the layer of a Keras model whose output becomes the second one of the file."""
+
 Call = Callable[[list[Any]], Any]
-"""Tensors of one batch, one an input, to the tensor of scores."""
+"""Tensors of one batch, one an input, to that of an output."""
 
 
 def prepare() -> None:
@@ -80,6 +83,8 @@ def load_keras(path: Path) -> Any:
 def keras_source(model: Any) -> Source:
     """A Keras model with one output: the scores.
 
+    The output of a layer named `embedding`, where it is one vector a clip, becomes the second.
+
     Raises:
         ModelError: it has more outputs, or was never called and so has no inputs yet.
     """
@@ -90,24 +95,44 @@ def keras_source(model: Any) -> Source:
             f"{model.name} has {found}, expected inputs and one output of scores: "
             "build a functional model of it"
         )
+    whole = _with_embedding(model)
 
-    def call(tensors: list[Any]) -> Any:
-        return model(tensors if len(tensors) > 1 else tensors[0], training=False)
+    def calls(tensors: list[Any]) -> list[Any]:
+        found = whole(tensors if len(tensors) > 1 else tensors[0], training=False)
+        return found if isinstance(found, list) else [found]
 
     def write(folder: str, signature: list[Any]) -> None:
         import keras
 
         archive = keras.export.ExportArchive()
-        archive.track(model)
-        archive.add_endpoint(SIGNATURE, lambda *xs: call(list(xs)), input_signature=signature)
+        archive.track(whole)
+        archive.add_endpoint(SIGNATURE, lambda *xs: calls(list(xs)), input_signature=signature)
         archive.write_out(folder, verbose=False)
 
     def bind(shapes: Shapes, labels: int) -> Reference:
-        return Reference(
-            "keras", model.name, shapes, _scores(call, shapes, labels, model.name), write
-        )
+        scores = _scores(lambda xs: calls(xs)[0], shapes, labels, model.name)
+        named = None if whole is model else _computed(lambda xs: calls(xs)[1], shapes, model.name)
+        return Reference("keras", model.name, shapes, scores, write, named)
 
     return Source("keras", model.name, _free(tensor.shape for tensor in inputs), bind)
+
+
+def _with_embedding(model: Any) -> Any:
+    """The model with the embedding as a second output, or as it is where it has none.
+
+    Keras calls layers that look up words by the same name: they give a matrix a clip.
+    """
+    import keras
+
+    layer = next((layer for layer in model.layers if layer.name == EMBEDDING), None)
+    made = getattr(layer, "output", None)
+    if len(getattr(made, "shape", ())) != 2:
+        return model
+    inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
+    try:
+        return keras.Model(inputs, [model.outputs[0], made], name=model.name)
+    except ValueError:  # the layer was called in another graph first, and tells only of that
+        return model
 
 
 def saved_model_source(folder: Path) -> Source:
@@ -185,7 +210,7 @@ def to_onnx(reference: Reference) -> Candidate:
 
         def call(*tensors: Any) -> Any:
             named = {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
-            return next(iter(signature(**named).values()))
+            return list(signature(**named).values())
 
         called = tensorflow.function(call, input_signature=specs)
         proto, _ = tf2onnx.convert.from_function(called, input_signature=specs, opset=OPSET)
@@ -235,9 +260,16 @@ def _written(reference: Reference) -> Iterator[str]:
 def _scores(
     call: Call, shapes: Shapes, labels: int, name: str, batch: int | None = None
 ) -> Callable[[Blocks], Floats]:
-    """Scores of the framework, called eagerly: `predict` would compile a graph for one use."""
+    computed = _computed(call, shapes, name, batch)
+    return lambda blocks: counted(computed(blocks), labels, name)
 
-    def scores(blocks: Blocks) -> Floats:
+
+def _computed(
+    call: Call, shapes: Shapes, name: str, batch: int | None = None
+) -> Callable[[Blocks], Floats]:
+    """An output of the framework, called eagerly: `predict` would compile a graph for one use."""
+
+    def computed(blocks: Blocks) -> Floats:
         import tensorflow
 
         at_once = batch or BATCH
@@ -249,9 +281,9 @@ def _scores(
             ]
             with computing(name):
                 found.append(np.asarray(call(rows)))
-        return counted(np.concatenate(found), labels, name)
+        return np.concatenate(found)
 
-    return scores
+    return computed
 
 
 def _fixed(specs: Any) -> int | None:

@@ -15,8 +15,9 @@ from edge_ser.errors import ConfigError, DataError
 from edge_ser.lab.architectures.keras_files import refuse_large
 from edge_ser.lab.architectures.networks import build
 from edge_ser.lab.experiment import Experiment
+from edge_ser.metrics import SMALLEST_SCORE
 
-__all__ = ["KerasTrainer", "margin_loss"]
+__all__ = ["KerasTrainer", "known_cross_entropy", "margin_loss"]
 
 Tensor = Any
 Floats = NDArray[np.float32]
@@ -31,6 +32,15 @@ def margin_loss(targets: Tensor, scores: Tensor) -> Tensor:
     absent = 0.5 * (1.0 - targets) * ops.square(ops.maximum(0.0, scores - 0.1))
     squared = ops.mean(ops.square(targets - scores), axis=-1)
     return ops.sum(present + absent, axis=-1) + MSE_WEIGHT * squared
+
+
+@keras.saving.register_keras_serializable(package="edge_ser")  # type: ignore[untyped-decorator]
+def known_cross_entropy(targets: Tensor, scores: Tensor) -> Tensor:
+    """Cross entropy among the classes that the example's corpus has: others' targets are -1."""
+    known = ops.cast(targets >= 0, scores.dtype)
+    kept = ops.clip(scores, SMALLEST_SCORE, 1.0) * known
+    kept = kept / ops.sum(kept, axis=-1, keepdims=True)
+    return -ops.sum(known * targets * ops.log(kept + (1.0 - known)), axis=-1)
 
 
 class KerasTrainer:
@@ -61,12 +71,18 @@ class KerasTrainer:
             # AdamW's own default is not 0.
             **({"weight_decay": options.weight_decay} if kind is keras.optimizers.AdamW else {}),
         )
-        loss = margin_loss if options.loss == "margin" else "categorical_crossentropy"
+        loss = margin_loss if options.loss == "margin" else known_cross_entropy
         self.model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
 
     def epochs(self, examples: int) -> int:
         """By the steps that the optimiser has made."""
         return int(self.model.optimizer.iterations) // math.ceil(examples / self.batch)
+
+    def begin(self, features: Floats) -> None:
+        """Layers that take off the mean learn it; see `Trainer`."""
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Normalization):
+                layer.adapt(self._shaped(features))
 
     def run_epoch(
         self, features: Floats, targets: Floats, rate: float, seed: np.random.SeedSequence

@@ -25,6 +25,9 @@ __all__ = ["train"]
 Row = dict[str, float]
 Floats = NDArray[np.float32]
 
+UNKNOWN = np.float32(-1)
+"""In place of a target: the example's corpus does not have this class."""
+
 
 def train(
     experiment: Experiment,
@@ -53,6 +56,8 @@ def train(
     last, best = (folder / f"{name}{trainer.suffix}" for name in ("last", "best"))
     if last.exists():
         trainer.load(last)
+    else:
+        trainer.begin(examples.of_epoch(0)[0])
     done = trainer.epochs(examples.count)
     rows = read_rows(folder)[:done]
     looks = {"validation": data.index(split.validation), "test": data.index(split.test)}
@@ -67,7 +72,7 @@ def train(
             )
         for side, at in looks.items():
             if len(at) and (side == "validation" or _looks_at_test(options, epoch)):
-                row |= _measured(side, trainer.scores(data.features[at]), data.labels[at], options)
+                row |= _measured(side, _scores(trainer, data, at), data.labels[at], options)
         if _is_best(options, row, rows):
             save_beside(best, trainer.save)
         row["seconds"] = round(time.perf_counter() - started, 3)
@@ -79,8 +84,13 @@ def train(
         trainer.load(best)
     # The last thing, without test clips too: by it a run counts as finished.
     at = looks["test"]
-    write_predictions(folder, split.test, trainer.scores(data.features[at]) if len(at) else ())
+    write_predictions(folder, split.test, _scores(trainer, data, at) if len(at) else ())
     return trainer
+
+
+def _scores(trainer: Trainer, data: Dataset, at: NDArray[np.int64]) -> Floats:
+    """Probabilities of clips among the classes of their own corpus."""
+    return metrics.among(trainer.scores(data.features[at]), data.known[at])
 
 
 def _check(experiment: Experiment, data: Dataset, split: Split) -> None:
@@ -91,6 +101,11 @@ def _check(experiment: Experiment, data: Dataset, split: Split) -> None:
         raise DataError(
             f"{split.name}: no clip of {', '.join(lacking)} to train on, expected some of each "
             "label: leave the label out of data.labels, or choose another protocol"
+        )
+    if experiment.training.loss == "margin" and not data.known.all():
+        raise DataError(
+            f"{split.name}: corpora of different labels with loss = margin, which knows no class "
+            "that a corpus lacks: take cross_entropy"
         )
     needs = (
         experiment.training.schedule == "plateau" or experiment.training.keep == "best_validation"
@@ -110,11 +125,47 @@ def _run_epoch(
     """Train on the examples in an order drawn from (seed, epoch)."""
     inner, order = np.random.SeedSequence([options.seed, epoch]).spawn(2)
     features, labels = examples.of_epoch(epoch)
-    drawn = np.random.default_rng(order).permutation(len(labels))
-    targets = np.eye(examples.classes, dtype=np.float32)[labels]
-    smoothed = targets * (1 - options.label_smoothing) + options.label_smoothing / examples.classes
-    loss, accuracy = trainer.run_epoch(features[drawn], smoothed[drawn], rate, inner)
+    rng = np.random.default_rng(order)
+    if examples.chances is None:
+        drawn = rng.permutation(len(labels))
+    else:
+        drawn = rng.choice(len(labels), len(labels), p=examples.chances)
+    known = examples.known
+    targets = np.eye(examples.classes, dtype=np.float32)[labels] * (1 - options.label_smoothing)
+    targets += options.label_smoothing * known / known.sum(axis=1, keepdims=True)
+    features, targets, known = features[drawn], targets[drawn], known[drawn]
+    if examples.nonspeech is not None:
+        sounds = rng.choice(len(examples.nonspeech), examples.sounds)
+        features = np.concatenate([features, examples.nonspeech[sounds]])
+        even = np.full((examples.sounds, examples.classes), 1 / examples.classes, np.float32)
+        targets, known = np.concatenate([targets, even]), np.concatenate([known, even > 0])
+        mixed = rng.permutation(len(features))
+        features, targets, known = features[mixed], targets[mixed], known[mixed]
+    if options.mixup:
+        features, targets, known = _mixed(features, targets, known, options.mixup, rng)
+    loss, accuracy = trainer.run_epoch(features, np.where(known, targets, UNKNOWN), rate, inner)
     return {"loss": loss, "accuracy": accuracy}
+
+
+def _mixed(
+    features: Floats,
+    targets: Floats,
+    known: NDArray[np.bool_],
+    alpha: float,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Each example mixed with another one, by a share from Beta(alpha, alpha).
+
+    H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+    """
+    share = rng.beta(alpha, alpha, len(features)).astype(np.float32)
+    other = rng.permutation(len(features))
+    of_features = share.reshape(-1, *[1] * (features.ndim - 1))
+    return (
+        of_features * features + (1 - of_features) * features[other],
+        share[:, None] * targets + (1 - share[:, None]) * targets[other],
+        known | known[other],
+    )
 
 
 def _looks_at_test(options: TrainingOptions, epoch: int) -> bool:

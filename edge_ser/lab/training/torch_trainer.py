@@ -51,6 +51,9 @@ class TorchTrainer:
         """As they were counted."""
         return self._epochs
 
+    def begin(self, features: Floats) -> None:
+        """Nothing to learn beforehand; see `Trainer`."""
+
     def run_epoch(
         self, features: Floats, targets: Floats, rate: float, seed: np.random.SeedSequence
     ) -> tuple[float, float]:
@@ -65,7 +68,10 @@ class TorchTrainer:
             x, y = self._tensor(features[part]), self._tensor(targets[part])
             with self._precision():
                 logits = self.module(x)
-                loss = functional.cross_entropy(logits, y)
+                # Not minus infinity, which times a target of 0 is no number.
+                least = torch.finfo(logits.dtype).min
+                known = logits.masked_fill(y < 0, least) if (y < 0).any() else logits
+                loss = functional.cross_entropy(known, y.clamp(min=0))
             # The last sum of an epoch may be of fewer steps than the others.
             first = number - number % self.options.accumulate
             (loss / min(self.options.accumulate, len(batches) - first)).backward()

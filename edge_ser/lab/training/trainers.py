@@ -25,12 +25,17 @@ class Trainer(Protocol):
         """Whole passes over that many examples that were made so far."""
         ...
 
+    def begin(self, features: Floats) -> None:
+        """Hear of the examples, shape (examples, *shape), before the first step on them."""
+        ...
+
     def run_epoch(
         self, features: Floats, targets: Floats, rate: float, seed: np.random.SeedSequence
     ) -> tuple[float, float]:
         """One pass over the examples in their order; mean loss and accuracy.
 
-        features: shape (examples, *shape); targets: probabilities, shape (examples, classes).
+        features: shape (examples, *shape); targets: probabilities, shape (examples, classes), -1
+        for classes that the example's corpus does not have: the others share the loss.
         seed: of everything drawn within (dropout).
         """
         ...
