@@ -1,8 +1,8 @@
 """Utterances or windows: what each finds in streams of speakers that its model never heard.
 
-    python -m edge_ser.benchmarks.utterance_or_window EMODB NOISE [--record]
+    python -m edge_ser.benchmarks.utterance_or_window EMODB NOISE [--folds FOLDER] [--record NAME]
 
-Each fold model listens to the clips of the two speakers that it did not train on, in a seeded
+Each fold model listens to the clips of the speakers that it did not train on, in a seeded
 order, 1 to 3 s apart: in digital silence, in steady real noise 20 and 10 dB below the speech, and
 among sounds that come and go (cries, barks, ticks). Two minutes of it alone come beforehand. A
 fold's clips make four streams, each with another recording of noise. Every clip is spoken once, and
@@ -20,7 +20,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +163,10 @@ def unheard(digests: Mapping[Utterance, str], model: Classifier) -> list[Utteran
     return [utterance for utterance in digests if utterance.speaker not in trained]
 
 
-def measure(corpus: Path, noise: Path, seed: int) -> Results:
+def measure(corpus: Path, noise: Path, folds: Path, seed: int) -> Results:
     """Figures by condition and way."""
     digests = {utterance: read_clip(utterance.path).digest() for utterance in read_emodb(corpus)}
-    models = [load_model(file) for file in sorted(FOLDS.glob("grouped-*.tflite"))]
+    models = [load_model(file) for file in sorted(folds.glob("*.tflite"))]
     results = {}
     paths = audio_files(noise)
     sounds = [path.parent.name in SOUNDS or path.stem in SOUNDS for path in paths]
@@ -174,7 +174,8 @@ def measure(corpus: Path, noise: Path, seed: int) -> Results:
         rng = np.random.default_rng(seed)  # the same order and pauses in each condition
         chosen = [path for path, sound in zip(paths, sounds, strict=True) if sound != steady]
         order = rng.permutation(2 * len(paths))  # and as many draws
-        noises = iter([chosen[i] for i in order if i < len(chosen)])
+        # More streams than recordings: each again.
+        noises = cycle([chosen[i] for i in order if i < len(chosen)])
         overlapping, latest = defaultdict[str, list[Outcome]](list), defaultdict(list)
         for model in models:
             picked = unheard(digests, model)
@@ -238,16 +239,17 @@ def main() -> int:
     parser.add_argument("corpus", type=Path, help="folder of EMO-DB")
     parser.add_argument("noise", type=Path, help="folder of recordings of noise")
     parser.add_argument("--seed", type=int, default=4)
-    parser.add_argument("--record", action="store_true", help="keep it in benchmarks/records")
+    parser.add_argument("--folds", type=Path, default=FOLDS, help="fold models, by speaker")
+    parser.add_argument("--record", metavar="NAME", help="keep it in benchmarks/records")
     given = parser.parse_args()
     known = conditions()
-    results = measure(given.corpus, given.noise, given.seed)
+    results = measure(given.corpus, given.noise, given.folds, given.seed)
     text = page(results)
     print(text)
     if given.record:
         title = f"# Utterance or window\n\n{one_line(known)}, seed {given.seed}\n\n"
         record = {"conditions": known, "seed": given.seed, "results": results}
-        write_record(RECORDS, "utterance-or-window", record, title + text)
+        write_record(RECORDS, given.record, record, title + text)
     return 0
 
 

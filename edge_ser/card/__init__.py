@@ -19,6 +19,7 @@ from edge_ser.card.files import (
     write_sidecar,
 )
 from edge_ser.card.goldens import GoldenFeatures, Goldens
+from edge_ser.card.head import HEAD, Head
 from edge_ser.card.model import (
     ConditionFigures,
     InputSpec,
@@ -26,15 +27,19 @@ from edge_ser.card.model import (
     OutputSpec,
     Provenance,
 )
+from edge_ser.card.population import Population
 
 __all__ = [
+    "HEAD",
     "ConditionFigures",
     "GoldenFeatures",
     "Goldens",
+    "Head",
     "InputSpec",
     "ModelCard",
     "ModelFile",
     "OutputSpec",
+    "Population",
     "Provenance",
     "describe_foreign",
     "naming",

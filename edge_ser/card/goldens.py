@@ -54,7 +54,7 @@ class Goldens:
     samples: int
     features: tuple[GoldenFeatures, ...]
     scores: tuple[float, ...]
-    """Output of the graph, before calibration, one value a label."""
+    """Of the graph, or of the card's head, before calibration, one value a label."""
     scores_tolerance: float
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,14 +18,16 @@ from edge_ser.card.checks import (
 )
 from edge_ser.card.documents import HASH, build, canonical, opened, sealed
 from edge_ser.card.goldens import Goldens
+from edge_ser.card.head import HEAD, Head
+from edge_ser.card.population import Population
 from edge_ser.errors import CardError, ModelDamagedError
 from edge_ser.frontend import FrontendSpec
 
 __all__ = ["ConditionFigures", "InputSpec", "ModelCard", "OutputSpec", "Provenance"]
 
 SCHEMA = "1.0"
-KNOWN_REQUIREMENTS: frozenset[str] = frozenset()
-"""Features that a card may require of its reader; this version has none to offer yet."""
+KNOWN_REQUIREMENTS = frozenset({HEAD})
+"""Features that a card may require of its reader."""
 
 MAX_LABELS = 1000
 MAX_BLOCKS = 8
@@ -110,7 +113,8 @@ class ConditionFigures:
 class Provenance:
     """Where a model comes from and what it may be used for."""
 
-    state: Literal["trained", "untrained"]
+    state: Literal["trained", "untrained", "adapted"]
+    """Adapted: trained, then given a head."""
     network: str = ""
     """Name of the architecture."""
     parameters: int | None = None
@@ -159,7 +163,7 @@ class ModelCard:
     name: str
     task: str
     labels: tuple[str, ...]
-    """In the order of the graph's output; unique."""
+    """In the order of the graph's output, or of the head's; unique."""
     input: InputSpec
     frontend: tuple[FrontendSpec, ...]
     """One for each input tensor of the graph, in its order."""
@@ -170,6 +174,10 @@ class ModelCard:
     deciding: Mapping[str, object] = field(default_factory=dict)
     """Recommended options of `edge_ser.events`, which reads them."""
     goldens: Goldens | None = None
+    head: Head | None = None
+    """Makes the scores, of the graph's embedding and scores; required of readers."""
+    population: Population | None = None
+    """Against what profiles of speakers are weighed; none for features that have no use for it."""
     payload_sha256: str = ""
     """Of what a runtime opens. `write_model` sets it; empty only before that."""
     schema: str = SCHEMA
@@ -201,6 +209,24 @@ class ModelCard:
                 f"goldens with {len(self.goldens.scores)} scores and {len(self.goldens.features)} "
                 f"blocks, expected {len(self.labels)} and {len(self.frontend)}",
             )
+        self._check_head()
+        if self.population is not None:
+            values = math.prod(self.frontend[0].shape(self.input.clip_samples))
+            found = len(self.population.means())
+            require(found == values, f"a population of {found} values, expected {values}")
+
+    def _check_head(self) -> None:
+        """Refuse a head for other labels, without an embedding, or that a reader may pass over."""
+        require(
+            (self.head is not None) == (HEAD in self.requires),
+            f"requires is {list(self.requires)}: expected {HEAD} in it with a head, and only then",
+        )
+        if self.head is not None:
+            require(
+                self.head.labels == len(self.labels),
+                f"a head for {self.head.labels} labels, expected {len(self.labels)}",
+            )
+            require(self.output.embedding is not None, "a head, and output.embedding is null")
 
     def _check_frontend(self, spec: FrontendSpec) -> None:
         """Refuse another rate and features without a frame; `shape` refuses too many."""
@@ -232,14 +258,20 @@ class ModelCard:
         """
         values = opened(document)
         del values[HASH]
-        card = build(cls, upgraded(values))
-        unknown = sorted(set(card.requires) - KNOWN_REQUIREMENTS)
-        if unknown:
-            raise CardError(
-                f"the card requires {', '.join(unknown)}, which this version does not know; "
-                "upgrade edge-ser: pip install -U edge-ser"
-            )
-        return card
+        values = upgraded(values)
+        _refuse_unknown(values.get("requires"))
+        return build(cls, values)
+
+
+def _refuse_unknown(requires: object) -> None:
+    """Raise CardError for a feature that this version does not know, before all else is read."""
+    names = requires if isinstance(requires, list) else []
+    unknown = sorted({name for name in names if isinstance(name, str)} - KNOWN_REQUIREMENTS)
+    if unknown:
+        raise CardError(
+            f"the card requires {', '.join(unknown)}, which this version does not know; "
+            "upgrade edge-ser: pip install -U edge-ser"
+        )
 
 
 def upgraded(values: dict[str, Any]) -> dict[str, Any]:

@@ -9,15 +9,31 @@ from __future__ import annotations
 
 from edge_ser.classifier.model import Classifier
 from edge_ser.classifier.opening import load_model
+from edge_ser.classifier.outputs import Outputs
 from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segment
+from edge_ser.classifier.profile import (
+    Profile,
+    believed,
+    profile_of,
+    profile_text,
+    read_profile,
+    weighed,
+)
 from edge_ser.classifier.rolling import RollingClassifier
 
 __all__ = [
     "NO_SPEECH",
     "Classifier",
     "Outcome",
+    "Outputs",
     "Prediction",
+    "Profile",
     "RollingClassifier",
     "Segment",
+    "believed",
     "load_model",
+    "profile_of",
+    "profile_text",
+    "read_profile",
+    "weighed",
 ]

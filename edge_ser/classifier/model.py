@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from edge_ser.audio import Clip, RateConverter, Recording, fit, set_level
 from edge_ser.audio.clip import Samples
 from edge_ser.card import ModelCard, ModelFile, naming
-from edge_ser.classifier.outputs import check_finite, embedding_output, scores_output
+from edge_ser.classifier.outputs import Outputs
 from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segment, Stopwatch
+from edge_ser.classifier.profile import Profile, offset_of
 from edge_ser.classifier.sources import opened
 from edge_ser.errors import EdgeSerError
 from edge_ser.frontend import Frontend
-from edge_ser.metrics import apply_temperature, softmax
 from edge_ser.runtime import Interpreter
 from edge_ser.segment import (
     CROP_LIMIT,
@@ -38,19 +38,27 @@ SCAN_SECONDS = 10
 class Classifier:
     """A model file ready to classify. Threads may share it; its runtime does one clip at a time."""
 
-    def __init__(self, model: ModelFile, interpreter: Interpreter) -> None:
+    def __init__(
+        self, model: ModelFile, interpreter: Interpreter, profile: Profile | None = None
+    ) -> None:
         """Join a model file and what runs its payload; `load_model` does both.
 
+        Args:
+            model: the file, read.
+            interpreter: of its payload.
+            profile: of the person who is heard, by `profile_of` or `read_profile`.
+
         Raises:
-            ModelError: the card does not fit the graph: outputs, labels or inputs, or it
-                recommends a gate that is out of range.
+            ModelError: the card does not fit the graph: outputs, labels or inputs; it recommends a
+                gate that is out of range; or the profile is of another frontend.
         """
         self.card: ModelCard = model.card
         self.path = model.path
         self._interpreter = interpreter
         self.frontends = tuple(Frontend(spec) for spec in self.card.frontend)
         with naming(model.path):
-            self._output = scores_output(self.card, interpreter)
+            self._outputs = Outputs(self.card, interpreter)
+            self._offset = offset_of(self.card, profile) if profile else None
             self._gate = GateOptions.recommended(self.card.segmenting)
             self._overlap = SegmentOptions.recommended(self.card.segmenting).overlap
 
@@ -110,15 +118,25 @@ class Classifier:
                 values that are not finite.
         """
         with naming(self.path):
-            name = embedding_output(self.card)
+            return self._outputs.embedding(self._run(self.features(source)))
+
+    def head_values(self, source: str | Path | BinaryIO | Clip) -> NDArray[np.float64]:
+        """What a card's head takes of one recording: see `Outputs.head_values`.
+
+        The recording is one clip, and the errors are those of `embed`.
+        """
+        with naming(self.path):
+            return self._outputs.head_values(self._run(self.features(source)))
+
+    def features(self, source: str | Path | BinaryIO | Clip) -> list[NDArray[np.float32]]:
+        """What the frontends give of one recording, as one clip; no profile is taken off.
+
+        Raises:
+            AudioError: it cannot be decoded, or holds NaN or infinite samples.
+        """
         watch = Stopwatch()
         with opened(source, None) as recording:
-            samples = self._converted(_whole(recording), watch)
-        features, _ = self._features(samples, watch)
-        with naming(self.path):
-            values = self._interpreter.run(features)[name].reshape(-1).astype(np.float32)
-            check_finite(values, "values of its embedding")
-        return values
+            return self._features(self._converted(_whole(recording), watch), watch)[0]
 
     def classify_many(self, paths: Iterable[str | Path]) -> Iterator[Outcome]:
         """Classify files one after the other; one that fails does not stop the rest."""
@@ -188,6 +206,12 @@ class Classifier:
         features, gain = self._features(samples, watch)
         return self._classify_features(features, watch), gain
 
+    def _run(self, features: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The graph's outputs for features less what the profile says of the speaker."""
+        if self._offset is not None:
+            features = [features[0] - self._offset, *features[1:]]
+        return self._interpreter.run(features)
+
     def _features(
         self, samples: Samples, watch: Stopwatch
     ) -> tuple[list[NDArray[np.float32]], float]:
@@ -204,15 +228,15 @@ class Classifier:
     def _classify_features(self, features: Sequence[NDArray[Any]], watch: Stopwatch) -> Scores:
         """The path from features on."""
         with naming(self.path):
-            raw = self._interpreter.run(features)[self._output]
+            outputs = self._run(features)
             watch.lap("model")
-            scores = self._calibrated(raw.reshape(-1).astype(np.float64))
+            scores = self._outputs.calibrated(outputs)
         watch.lap("post")
         return scores
 
     def _classify_long(self, recording: Recording, watch: Stopwatch) -> Prediction:
         """Cut by the speech gate, classify each piece, and weigh the pieces by their speech."""
-        pieces = self._pieces(recording)
+        pieces = self.pieces(recording)
         watch.lap("load")
         found: list[tuple[Segment, Scores, float]] = []
         for start, end in pieces:
@@ -231,7 +255,7 @@ class Classifier:
         segments = tuple(segment for segment, _, _ in found)
         return self._prediction(scores, seconds, gain, watch, segments)
 
-    def _pieces(self, recording: Recording) -> list[tuple[int, int]]:
+    def pieces(self, recording: Recording) -> list[tuple[int, int]]:
         """(first sample, sample after the last) of the pieces to classify, as when listening.
 
         The recording is read twice, a block at a time: here nothing of it is kept.
@@ -257,13 +281,6 @@ class Classifier:
     def _clip_length(self, rate: int) -> int:
         """Samples of the model's clip at another rate, at least one."""
         return max(1, self.card.input.clip_samples * rate // self.card.input.rate)
-
-    def _calibrated(self, raw: Scores) -> Scores:
-        check_finite(raw, "scores")
-        temperature = self.card.output.temperature
-        if self.card.output.kind == "logits":
-            return softmax(raw / temperature)
-        return apply_temperature(raw, temperature)
 
     def _named(self, scores: Scores) -> tuple[str, dict[str, float]]:
         labels = self.card.labels

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge_ser.card import naming, read_model
 from edge_ser.classifier.model import Classifier
+from edge_ser.classifier.profile import Profile, read_profile
 from edge_ser.errors import ModelError
 from edge_ser.runtime import open_model
 from edge_ser.zoo import find_model
@@ -18,17 +19,20 @@ def load_model(
     provider: str = "cpu",
     threads: int = 1,
     allow_untrained: bool = False,
+    profile: str | Path | Profile | None = None,
 ) -> Classifier:
-    """Open a model: a file, an installed name such as `plb-emodb`, or the default model.
+    """Open a model: a file, an installed name such as `emotion-emodb`, or the default model.
 
     Args:
         name: path, installed file name or alias; None is the default model.
         provider: `cpu`, `cuda`, `tensorrt`: the one that runs the graph, or an error.
         threads: threads of the runtime.
         allow_untrained: also open a file whose weights were never trained (latency work).
+        profile: of the person who is heard: what `edge-ser adapt --unlabelled` wrote.
 
     Raises:
         ModelError: the file is missing, damaged, without a card, or untrained.
+        ConfigError: there is no profile in that file.
         ProviderError: no runtime is installed, or the provider did not take the graph.
     """
     model = read_model(find_model(name, provider))
@@ -39,4 +43,5 @@ def load_model(
         )
     with naming(model.path):
         interpreter = open_model(model.payload, provider, threads)
-    return Classifier(model, interpreter)
+    known = profile if isinstance(profile, Profile | None) else read_profile(Path(profile))
+    return Classifier(model, interpreter, known)

@@ -33,6 +33,7 @@ COMMANDS = {
     "models": "List the installed models with licence and measured accuracy.",
     "inspect": "Show what a model file says of itself: labels, input, training, limits.",
     "verify": "Check that a model file is whole and computes here what it computed at export.",
+    "adapt": "Teach a model a voice or labels of your own, from a few clips.",
     "evaluate": "Measure a model on labelled speech: accuracy, confusion, robustness.",
     "doctor": "Look at this machine and say what to mend.",
     "preview": "Draw training data: clips of each label, features, augmentations.",

@@ -135,7 +135,7 @@ def profile(
     use_threads(threads)
     from edge_ser.cli.bench_profile import profiled
 
-    path = zoo.find_model(model, provider)
+    path = zoo.find_model(model or zoo.BENCHMARK_MODEL, provider)
     refuse_inputs(output, [path])
     rows, table = profiled(path, provider, threads, runs, debugging())
     write(

@@ -163,7 +163,7 @@ def _plan(given: dict[str, Any]) -> Plan:
     meter = Path(given["meter"]) if given["meter"] else None
     if meter is not None:
         check_meter(meter)
-    model = zoo.find_model(given["model"], given["provider"])
+    model = zoo.find_model(given["model"] or zoo.BENCHMARK_MODEL, given["provider"])
     options = _options(given)
     return Plan(
         model=model,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_ser.cli.failures import one_line
-from edge_ser.cli.options import debug_option, model_options, open_classifier
+from edge_ser.cli.options import debug_option, model_options, open_classifier, profile_option
 from edge_ser.cli.output import Record, grid, output_options, refuse_inputs, rendered, write
 from edge_ser.cli.paths import STDIN, Recordings, recordings
 from edge_ser.cli.progress import Progress, a_person_watches, progress_bar, results_scroll_by
@@ -209,6 +209,7 @@ def _check_stdin(paths: Iterable[str]) -> None:
 @click.command("classify")
 @click.argument("path", nargs=-1, required=True, type=click.Path())
 @model_options
+@profile_option
 @output_options
 @debug_option
 def command(
@@ -217,6 +218,7 @@ def command(
     provider: str,
     threads: int,
     allow_untrained: bool,
+    profile: str | None,
     format_: str,
     output: str | None,
 ) -> None:
@@ -238,8 +240,8 @@ def command(
     """
     found = recordings(path)
     _check_stdin(found.paths)
-    classifier = open_classifier(model, provider, threads, allow_untrained)
-    refuse_inputs(output, [classifier.path, *found.paths])
+    classifier = open_classifier(model, provider, threads, allow_untrained, profile)
+    refuse_inputs(output, [classifier.path, *([profile] if profile else []), *found.paths])
     tally = Tally()
     outcomes = _outcomes(classifier, found)
     with progress_bar(a_person_watches() and not results_scroll_by(output)) as progress:

@@ -17,6 +17,7 @@ from edge_ser.cli.options import (
     debug_option,
     debugging,
     open_classifier,
+    profile_option,
     use_threads,
 )
 from edge_ser.cli.output import write
@@ -40,7 +41,7 @@ LOG = logging.getLogger("edge_ser.cli")
     "-m",
     metavar="NAME|FILE",
     shell_complete=complete_model,
-    help="An installed model or a .tflite or .onnx file. [default: plb-emodb]",
+    help="An installed model or a .tflite or .onnx file. [default: emotion-emodb]",
 )
 @click.option("--mic", metavar="NAME", help="A microphone, as 'edge-ser mics' lists them.")
 @click.option(
@@ -83,6 +84,7 @@ LOG = logging.getLogger("edge_ser.cli")
 @click.option("--config", metavar="FILE", help="TOML file; --print-config shows what can be set.")
 @click.option("--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any of it.")
 @click.option("--print-config", is_flag=True, help="Print the configuration with its origins.")
+@profile_option
 @click.option("--provider", metavar="NAME", help="What computes: cpu, cuda, tensorrt.")
 @click.option("--threads", type=int, metavar="N", help="Processor threads; one is fastest.")
 @click.option(
@@ -210,7 +212,9 @@ def _say_what_waits(before: Config, after: Config) -> None:
 
 def _open(config: Config) -> Classifier:
     model = config.model
-    return open_classifier(model.name, model.provider, model.threads, model.allow_untrained)
+    return open_classifier(
+        model.name, model.provider, model.threads, model.allow_untrained, model.profile
+    )
 
 
 def _options(config: Config, model: Classifier) -> Listening:

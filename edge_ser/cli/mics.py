@@ -125,7 +125,7 @@ def _findings(clip: Clip, model: str | None) -> list[Record]:
     "-m",
     metavar="NAME|FILE",
     shell_complete=complete_model,
-    help="Judge against what this model was trained on.  [default: plb-emodb]",
+    help="Judge against what this model was trained on.  [default: emotion-emodb]",
 )
 @click.option("--force", is_flag=True, help="Replace a recording that is there.")
 @output_options

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from edge_ser.classifier import Classifier
 
-__all__ = ["DEBUG", "debug_option", "debugging", "model_options", "open_classifier", "use_threads"]
+__all__ = [
+    "DEBUG",
+    "debug_option",
+    "debugging",
+    "model_options",
+    "open_classifier",
+    "profile_option",
+    "use_threads",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -94,7 +102,7 @@ def model_options(function: Function) -> Function:
             metavar="NAME|FILE",
             shell_complete=complete_model,
             help="An installed model (see 'edge-ser models') or a .tflite or .onnx file. "
-            "[default: plb-emodb]",
+            "[default: emotion-emodb, for bench plb-emodb]",
         ),
     ):
         function = option(function)
@@ -110,8 +118,21 @@ def use_threads(threads: int) -> None:
         os.environ.setdefault(name, str(threads))
 
 
+def profile_option(function: Function) -> Function:
+    """Add `--profile`."""
+    return click.option(
+        "--profile",
+        metavar="FILE",
+        help="Of the person who is heard: what 'edge-ser adapt --unlabelled' wrote.",
+    )(function)
+
+
 def open_classifier(
-    model: str | None, provider: str, threads: int, allow_untrained: bool
+    model: str | None,
+    provider: str,
+    threads: int,
+    allow_untrained: bool,
+    profile: str | None = None,
 ) -> Classifier:
     """The model that `model_options` describe, opened without its runtime's chatter."""
     from edge_ser.cli.native import quiet_runtime
@@ -121,5 +142,9 @@ def open_classifier(
         from edge_ser.classifier import load_model
 
         return load_model(
-            model, provider=provider, threads=threads, allow_untrained=allow_untrained
+            model,
+            provider=provider,
+            threads=threads,
+            allow_untrained=allow_untrained,
+            profile=profile,
         )

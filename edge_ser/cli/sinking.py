@@ -36,7 +36,7 @@ def refuse_inputs_of(config: Config, path: str | None, model: Path) -> None:
     from edge_ser.card import sidecar_path
 
     source = "/dev/stdin" if config.source.input == "-" else config.source.input
-    read = [path, source, model, sidecar_path(model)]
+    read = [path, source, model, sidecar_path(model), config.model.profile]
     refuse_inputs(config.jsonl.path, [file for file in read if file is not None])
 
 

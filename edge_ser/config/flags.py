@@ -14,6 +14,7 @@ FLAGS = {
     "provider": "model.provider",
     "threads": "model.threads",
     "allow_untrained": "model.allow_untrained",
+    "profile": "model.profile",
     "mic": "source.mic",
     "input": "source.input",
     "rate": "source.rate",

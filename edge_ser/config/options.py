@@ -24,13 +24,16 @@ class ModelOptions:
     """The model, and what computes it."""
 
     name: str | None = None
-    """Installed model (see `edge-ser models`), or a .tflite or .onnx file; plb-emodb without."""
+    """Installed model (see `edge-ser models`), or a .tflite or .onnx file; emotion-emodb
+    without."""
     provider: str = "cpu"
     """What computes: cpu, cuda, tensorrt. Used, or an error: never replaced silently."""
     threads: int = 1
     """Processor threads of the runtime; one is fastest for small models."""
     allow_untrained: bool = False
     """Also take a model whose card says untrained (its answers mean nothing)."""
+    profile: str | None = None
+    """Of the person who is heard, by `edge-ser adapt --unlabelled`: a file."""
 
     def __post_init__(self) -> None:
         if not self.provider:

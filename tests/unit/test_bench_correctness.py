@@ -44,12 +44,12 @@ def said(*labels: str) -> dict[str, str]:
 def changed(tmp_path: Path, card: ModelCard) -> Path:
     """The default model with another card."""
     path = tmp_path / "changed.tflite"
-    write_model(path, read_model(zoo.find_model()).payload, card)
+    write_model(path, read_model(zoo.find_model(zoo.BENCHMARK_MODEL)).payload, card)
     return path
 
 
 def card_of_plb(**changes: object) -> ModelCard:
-    card = read_model(zoo.find_model()).card
+    card = read_model(zoo.find_model(zoo.BENCHMARK_MODEL)).card
     assert card.goldens is not None
     return replace(card, goldens=replace(card.goldens, **changes))  # type: ignore[arg-type]
 
@@ -63,7 +63,7 @@ def test_a_model_whose_goldens_hold_passes_with_its_differences(name: str) -> No
 
 
 def test_goldens_that_fail_say_which_stage_and_by_how_much(tmp_path: Path) -> None:
-    card = read_model(zoo.find_model()).card
+    card = read_model(zoo.find_model(zoo.BENCHMARK_MODEL)).card
     assert isinstance(card.goldens, Goldens)
     other = tuple(score + 0.25 for score in card.goldens.scores)
     found = goldens(changed(tmp_path, card_of_plb(scores=other)))
@@ -76,7 +76,7 @@ def test_goldens_that_fail_say_which_stage_and_by_how_much(tmp_path: Path) -> No
 
 def test_a_damaged_file_fails_with_its_reason(tmp_path: Path) -> None:
     path = tmp_path / "damaged.tflite"
-    data = bytearray(zoo.find_model().read_bytes())
+    data = bytearray(zoo.find_model(zoo.BENCHMARK_MODEL).read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     found = goldens(path)
@@ -163,5 +163,5 @@ def test_an_untrained_model_has_no_accuracy(tmp_path: Path) -> None:
 def test_the_shipped_model_has_heard_all_of_emodb(corpus: object) -> None:
     workload = open_workload(str(corpus("emodb")), 20)  # type: ignore[operator]
     answers = {item.name: str(item.label) for item in workload.items}
-    found = labelled(answers, workload, zoo.find_model())
+    found = labelled(answers, workload, zoo.find_model(zoo.BENCHMARK_MODEL))
     assert found == {"accuracy": None, "uar": None, "clips": 0, "protocol": "seen in training"}

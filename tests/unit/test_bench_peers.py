@@ -189,7 +189,7 @@ def everything_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("everything_is_installed")
 def test_ours_is_first_and_the_table_follows() -> None:
-    found = available_peers(zoo.find_model(), provider="cuda")
+    found = available_peers(zoo.find_model(zoo.BENCHMARK_MODEL), provider="cuda")
     assert [peer.name for peer in found] == [OURS.name, *(way.name for way in WAYS)]
     assert [peer.missing for peer in found] == [None] * len(found)
     setups = {peer.name: setup_of(peer) for peer in found}
@@ -203,20 +203,26 @@ def test_ours_is_first_and_the_table_follows() -> None:
 
 @pytest.mark.usefixtures("everything_is_installed")
 def test_names_choose_and_repeat_nothing() -> None:
-    found = available_peers(zoo.find_model(), ["papers", "keras-eager", "papers"])
+    found = available_peers(
+        zoo.find_model(zoo.BENCHMARK_MODEL), ["papers", "keras-eager", "papers"]
+    )
     assert [peer.name for peer in found] == ["edge-ser", "papers", "keras-eager"]
-    assert [peer.name for peer in available_peers(zoo.find_model(), [])] == ["edge-ser"]
+    assert [peer.name for peer in available_peers(zoo.find_model(zoo.BENCHMARK_MODEL), [])] == [
+        "edge-ser"
+    ]
 
 
 def test_an_unknown_name_is_refused_with_those_known() -> None:
     with pytest.raises(UsageError, match=r"no peer 'keras', expected .*keras-eager, .*librosa"):
-        available_peers(zoo.find_model(), ["keras"])
+        available_peers(zoo.find_model(zoo.BENCHMARK_MODEL), ["keras"])
 
 
 def test_what_is_not_installed_is_named_with_the_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"librosa", "onnxruntime"}
     monkeypatch.setattr(ways, "find_spec", lambda package: package if package in there else None)
-    missing = {peer.name: peer.missing for peer in available_peers(zoo.find_model())}
+    missing = {
+        peer.name: peer.missing for peer in available_peers(zoo.find_model(zoo.BENCHMARK_MODEL))
+    }
     assert missing["edge-ser"] is missing["librosa-onnx"] is None
     assert missing["papers"] == (
         "not installed: keras, tensorflow, resampy; pip install keras tensorflow resampy"
@@ -226,7 +232,7 @@ def test_what_is_not_installed_is_named_with_the_pip_line(monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("everything_is_installed")
 def test_the_keras_file_is_given_or_beside(tmp_path: Path) -> None:
     model = tmp_path / "mine.tflite"
-    model.write_bytes(zoo.find_model().read_bytes())
+    model.write_bytes(zoo.find_model(zoo.BENCHMARK_MODEL).read_bytes())
 
     def weights(given: Path | None = None) -> str | None:
         peer = available_peers(model, ["keras-eager"], given)[1]
@@ -251,8 +257,8 @@ def test_the_keras_file_is_given_or_beside(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("everything_is_installed")
 def test_the_other_form_must_be_of_the_same_network(tmp_path: Path) -> None:
     model = tmp_path / "mine.tflite"
-    model.write_bytes(zoo.find_model().read_bytes())
-    onnx = zoo.find_model(provider="cuda")
+    model.write_bytes(zoo.find_model(zoo.BENCHMARK_MODEL).read_bytes())
+    onnx = zoo.find_model(zoo.BENCHMARK_MODEL, "cuda")
 
     def missing() -> str | None:
         return available_peers(model, ["librosa-onnx"])[1].missing
@@ -268,7 +274,7 @@ def test_the_other_form_must_be_of_the_same_network(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("everything_is_installed")
 def test_features_that_librosa_does_not_compute_leave_ours_alone(tmp_path: Path) -> None:
-    file = read_model(zoo.find_model())
+    file = read_model(zoo.find_model(zoo.BENCHMARK_MODEL))
     spec = PRESETS["python_speech_features"]
     card = replace(
         file.card, frontend=(spec,), input=replace(file.card.input, rate=spec.rate), goldens=None

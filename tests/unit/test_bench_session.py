@@ -25,7 +25,12 @@ PARTS = ("checking", "warming up", "timing clips", "matrix speed", "listening", 
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return Plan(zoo.find_model(), synthetic_workload(limit=3), device="rpi", options=SMALL)
+    return Plan(
+        zoo.find_model(zoo.BENCHMARK_MODEL),
+        synthetic_workload(limit=3),
+        device="rpi",
+        options=SMALL,
+    )
 
 
 def shown(session: Session) -> dict[str, object]:
@@ -128,7 +133,7 @@ def test_a_model_that_computes_nonsense_is_invalid(
 
 def test_what_cannot_be_opened_is_said_before_anything_is_measured(tmp_path: Path) -> None:
     model = tmp_path / "broken.tflite"
-    model.write_bytes(zoo.find_model().read_bytes()[:-10])
+    model.write_bytes(zoo.find_model(zoo.BENCHMARK_MODEL).read_bytes()[:-10])
     session = Session(Plan(model, synthetic_workload(limit=1), options=SMALL))
     with pytest.raises(EdgeSerError, match="broken"):
         session.run()

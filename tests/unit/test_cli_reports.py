@@ -294,10 +294,15 @@ class TestEvaluate:
         corpus = Corpus("mine", (Utterance(Path("a.wav"), "calm"),))
         monkeypatch.setattr("edge_ser.corpora.read_corpus", lambda _: corpus)
         monkeypatch.setattr("edge_ser.cli.evaluate.open_classifier", lambda *_: FAKE)
+        self.asked: list[bool] = []
         self.score(monkeypatch, REPORT)
 
     def score(self, monkeypatch: Patch, report: Report) -> None:
-        monkeypatch.setattr("edge_ser.evaluation.score", lambda *_, progress: report)
+        def score(corpus: Corpus, models: Any, *, own_labels: bool, progress: Any) -> Report:
+            self.asked.append(own_labels)
+            return report
+
+        monkeypatch.setattr("edge_ser.evaluation.score", score)
 
     def test_table(self, capsys: Capture) -> None:
         assert main(["evaluate", "mine"]) == 1
@@ -342,12 +347,20 @@ class TestEvaluate:
         rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
         assert [row["glad"] for row in rows] == ["1", "1"]
 
+    def test_own_labels_are_asked_for(self) -> None:
+        main(["evaluate", "mine"])
+        main(["evaluate", "mine", "--own-labels"])
+        assert self.asked == [False, True]
+
     def test_perturb(self, monkeypatch: Patch, capsys: Capture, tmp_path: Path) -> None:
         rows = (RobustnessRow("clean", 0.75, 0.7, 1.0), RobustnessRow("gain +6 dB", 0.5, 0.35, 0.5))
         heard: list[Any] = []
 
-        def table(corpus: Corpus, models: Any, noise: Any, *, progress: Any) -> Robustness:
+        def table(
+            corpus: Corpus, models: Any, noise: Any, *, own_labels: bool, progress: Any
+        ) -> Robustness:
             heard.extend(noise)
+            self.asked.append(own_labels)
             return Robustness(REPORT, rows)
 
         monkeypatch.setattr("edge_ser.evaluation.robustness_table", table)
@@ -359,6 +372,8 @@ class TestEvaluate:
         assert (len(samples), rate) == (2, 8_000)
         assert main(["evaluate", "mine", "--perturb", "--format", "csv"]) == 1
         assert capsys.readouterr().out.splitlines()[2] == "gain +6 dB,0.5,0.35,0.5"
+        main(["evaluate", "mine", "--perturb", "--own-labels"])
+        assert self.asked == [False, False, True]
 
     def test_folds_are_all_models_of_the_folder(
         self, monkeypatch: Patch, tmp_path: Path, capsys: Capture

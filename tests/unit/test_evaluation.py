@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -308,3 +308,47 @@ def test_without_matplotlib_the_mend_is_named(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(DependencyError, match=r"pip install 'edge-ser\[plot\]'"):
         draw_confusion(made_report(), tmp_path / "confusion.png")
+
+
+class Three(FakeClassifier):
+    """A model of a label more than the corpus has, which it finds likeliest."""
+
+    def __init__(self) -> None:
+        super().__init__("three")
+        self.card = Card("three", ("low", "odd", "high"))
+
+    def scores(self, clip: Clip) -> NDArray[np.float64]:
+        low, high = super().scores(clip)
+        return np.array([0.4 * low, 0.6, 0.4 * high])
+
+
+def test_among_the_labels_of_the_corpus(corpus: Corpus) -> None:
+    free = score(corpus, [Three()])
+    assert free.accuracy == 0 and free.confusion == ((0, 3, 0), (0, 0, 0), (0, 3, 0))
+    among, plain = score(corpus, [Three()], own_labels=True), score(corpus, [FakeClassifier()])
+    assert among.labels == ("low", "odd", "high")
+    assert among.confusion == ((3, 0, 0), (0, 0, 0), (1, 0, 2))
+    # The scores of what is left sum to 1 again: they are as sure as those of two labels.
+    assert (among.accuracy, among.uar) == (plain.accuracy, plain.uar)
+    assert among.ece == pytest.approx(plain.ece)
+    assert among.negative_log_likelihood == pytest.approx(plain.negative_log_likelihood)
+
+
+def test_own_labels_of_a_corpus_that_has_all_change_nothing(corpus: Corpus) -> None:
+    plain, among = (score(corpus, [FakeClassifier()], own_labels=own) for own in (False, True))
+    assert plain == among
+
+
+def test_a_clip_of_a_label_outside_is_counted_with_own_labels_too(corpus: Corpus) -> None:
+    odd = Corpus("made", (*corpus.utterances, replace(corpus.utterances[0], label="strange")))
+    report = score(odd, [Three()], own_labels=True)
+    assert report.unknown_labels == {"strange": 1} and report.n == 6
+    assert report.accuracy == pytest.approx(5 / 6)
+
+
+def test_robustness_among_own_labels(corpus: Corpus) -> None:
+    free = robustness_table(corpus, [Three()])
+    among = robustness_table(corpus, [Three()], own_labels=True)
+    assert free.rows[0].accuracy == 0
+    assert among.rows[0].accuracy == pytest.approx(5 / 6)
+    assert all(row.accuracy > 0.5 for row in among.rows if row.name.startswith("gain"))

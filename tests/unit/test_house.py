@@ -136,7 +136,7 @@ def test_the_wheel_works_from_where_it_is_unpacked(unpacked: Path, tmp_path: Pat
         text=True,
         check=True,
     )
-    assert Path(done.stdout.strip()) == unpacked / "edge_ser/models/plb-emodb.tflite"
+    assert Path(done.stdout.strip()) == unpacked / "edge_ser/models/emotion-emodb.tflite"
 
 
 def test_the_wheel_starts_at_the_command_line(unpacked: Path) -> None:

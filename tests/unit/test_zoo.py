@@ -9,7 +9,10 @@ import pytest
 from edge_ser import zoo
 from edge_ser.errors import ModelNotFoundError
 
-FILES = ("plb-emodb.tflite", "plb-emodb.onnx", "plb-emodb-dynamic.tflite", "tim.onnx")
+FILES = (
+    *("emotion-emodb.tflite", "emotion-emodb.onnx"),
+    *("plb-emodb.tflite", "plb-emodb.onnx", "plb-emodb-dynamic.tflite", "tim.onnx"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +27,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("name", "provider", "file"),
     [
-        (None, "cpu", "plb-emodb.tflite"),
+        (None, "cpu", "emotion-emodb.tflite"),
+        (None, "cuda", "emotion-emodb.onnx"),
         ("plb", "cpu", "plb-emodb.tflite"),
         ("plb.tflite", "cpu", "plb-emodb.tflite"),
         ("plb.onnx", "cpu", "plb-emodb.onnx"),

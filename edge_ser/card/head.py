@@ -1,0 +1,106 @@
+"""`Head`: a last layer in the card, fitted after the export. Standard library only."""
+
+from __future__ import annotations
+
+import base64
+import math
+import sys
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_ser.card.checks import require, within
+from edge_ser.errors import CardError
+
+__all__ = ["HEAD", "Head"]
+
+HEAD = "head"
+"""What a card with one requires of its reader: without it the graph's scores are of other labels.
+"""
+
+MAX_VALUES = 65_536
+MAX_TEXT = 4_000_000
+"""Characters of weights and bias together; a card as a whole has room for 4 MiB."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear layer: weights times what it takes, plus bias, are the logits of the card's labels.
+
+    It takes the embedding of the graph and, behind it, the logarithms of the graph's scores.
+    """
+
+    values: int
+    """How many it takes: those of the embedding and one for each score of the graph."""
+    weights: str
+    """Base64 of little-endian float32, row by row: one row of `values` a label."""
+    bias: str
+    """Base64 of little-endian float32, one a label."""
+
+    def __post_init__(self) -> None:
+        within("head.values", self.values, 1, MAX_VALUES)
+        size = len(self.weights) + len(self.bias)
+        require(size <= MAX_TEXT, f"head has {size} characters, expected at most {MAX_TEXT}")
+        labels, rest = divmod(len(floats("head.weights", self.weights)), self.values)
+        found = len(floats("head.bias", self.bias))
+        require(
+            rest == 0 and labels == found,
+            f"head.weights has {labels * self.values + rest} numbers, expected {self.values} for "
+            f"each of the {found} of head.bias",
+        )
+
+    @property
+    def labels(self) -> int:
+        """How many logits it gives."""
+        return len(floats("head.bias", self.bias))
+
+    def rows(self) -> list[Sequence[float]]:
+        """The weights, one row a label."""
+        numbers = floats("head.weights", self.weights)
+        return [numbers[at : at + self.values] for at in range(0, len(numbers), self.values)]
+
+    def biases(self) -> Sequence[float]:
+        """The bias, one a label."""
+        return floats("head.bias", self.bias)
+
+    @classmethod
+    def of(cls, weights: Sequence[Sequence[float]], bias: Sequence[float]) -> Head:
+        """The head of these numbers, rounded to float32.
+
+        Args:
+            weights: one row a label, all of one length.
+            bias: one number a label.
+
+        Raises:
+            CardError: too many, not as many as there have to be, or not finite.
+        """
+        values = len(weights[0]) if len(weights) else 0
+        return cls(values, encoded([w for row in weights for w in row]), encoded(bias))
+
+
+def encoded(numbers: Sequence[float]) -> str:
+    """Base64 of the numbers as little-endian float32."""
+    return base64.b64encode(_swapped(array("f", numbers)).tobytes()).decode("ascii")
+
+
+def floats(name: str, text: str) -> array[float]:
+    """The numbers that `encoded` was given.
+
+    Raises:
+        CardError: no base64, half a number, or one that is not finite.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise CardError(f"card: {name} is no base64 ({error}); adapt the model again") from error
+    require(len(data) % 4 == 0, f"{name} has {len(data)} bytes, expected 4 for each number")
+    numbers = _swapped(array("f", data))
+    require(all(map(math.isfinite, numbers)), f"{name} has a number that is not finite")
+    return numbers
+
+
+def _swapped(numbers: array[float]) -> array[float]:
+    """The numbers between this machine's order of bytes and little-endian; changed in place."""
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

@@ -1,0 +1,148 @@
+"""`Profile`: how one person at one microphone sounds, without a label, taken off the features.
+
+Half of what tells one clip from another is who speaks, and at which microphone. The mean of a few
+clips of that person, shrunk towards the population that the model was trained on, is an estimate of
+it that helps from the first clip on; see `edge_ser.card.Population` for the share that is believed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.card import ModelCard, Population
+from edge_ser.card.head import encoded, floats
+from edge_ser.errors import CardError, ConfigError, ModelError
+
+__all__ = [
+    "Profile",
+    "believed",
+    "offset_of",
+    "profile_of",
+    "profile_text",
+    "read_profile",
+    "weighed",
+]
+
+Features = NDArray[np.float32]
+
+MAX_BYTES = 1 << 20
+MAX_CLIPS = 1_000_000
+KIND = "edge_ser_profile"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The mean of one person's clips."""
+
+    frontend: str
+    """Digest of the frontend that made the features."""
+    clips: int
+    """How many clips the mean is of."""
+    seconds: float
+    """Speech in them, as far as known."""
+    mean: str
+    """Base64 of little-endian float32: the mean of each value of the features."""
+
+
+def profile_of(card: ModelCard, features: Sequence[Features], seconds: float) -> Profile:
+    """The profile of a person's clips.
+
+    Args:
+        card: of the model.
+        features: of each clip, by the card's frontend; one at least.
+        seconds: length of the clips together.
+
+    Raises:
+        ModelError: the model has no population to weigh a profile against.
+    """
+    weighed(card)
+    if not features:
+        raise ConfigError("a profile of no clips, expected one clip at least")
+    mean = np.mean([np.asarray(each, dtype=np.float64).ravel() for each in features], axis=0)
+    return Profile(card.frontend[0].digest(), len(features), round(seconds, 3), encoded(mean))
+
+
+def offset_of(card: ModelCard, profile: Profile) -> Features:
+    """What is taken off the features of this person's clips, shape as one clip's features.
+
+    Raises:
+        ModelError: the model has no population, or another frontend than the profile.
+    """
+    population = weighed(card)
+    if profile.frontend != card.frontend[0].digest():
+        raise ModelError(
+            f"the profile is of another frontend than {card.name}'s, expected one made with this "
+            "model: edge-ser adapt MODEL FOLDER --unlabelled"
+        )
+    mean = np.array(floats("mean", profile.mean))
+    typical = np.array(population.means())
+    if mean.shape != typical.shape:
+        raise ModelError(f"the profile has {len(mean)} values, expected {len(typical)}")
+    shape = card.frontend[0].shape(card.input.clip_samples)
+    shift = believed(population, profile.clips) * (mean - typical)
+    offset: Features = np.asarray(shift, dtype=np.float32)
+    return offset.reshape(shape)
+
+
+def believed(population: Population, clips: int) -> NDArray[np.float64]:
+    """The share of a speaker's own mean that so many clips earn, of each value: 0 to 1."""
+    share: NDArray[np.float64] = clips / (clips + np.array(population.doubts(), dtype=np.float64))
+    return share
+
+
+def weighed(card: ModelCard) -> Population:
+    """What the card weighs a profile against.
+
+    Raises:
+        ModelError: it has no population.
+    """
+    if card.population is None:
+        raise ModelError(
+            f"{card.name} knows nothing of how speakers differ, expected a model of functionals "
+            "such as emotion-emodb; profiles are of no use to others"
+        )
+    return card.population
+
+
+def profile_text(profile: Profile) -> str:
+    """A profile as a file holds it: one JSON object."""
+    return json.dumps({KIND: VERSION, **asdict(profile)}, indent=1) + "\n"
+
+
+def read_profile(path: Path) -> Profile:
+    """A file with what `profile_text` gave.
+
+    Raises:
+        ConfigError: there is no such file, or it is none.
+    """
+    try:
+        # Of what has no size, a device say, no more is read either.
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES} bytes")
+        values = json.loads(text)
+        if not isinstance(values, dict) or values.pop(KIND, None) != VERSION:
+            raise ValueError(f"no {KIND} of version {VERSION}")
+        profile = Profile(**values)
+        clips, seconds = profile.clips, profile.seconds
+        if type(clips) is not int or not 1 <= clips <= MAX_CLIPS:
+            raise ValueError(f"clips is {clips!r}, expected 1 to {MAX_CLIPS}")
+        if not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
+            raise ValueError(f"seconds is {seconds!r}, expected 0 or more")
+        if not isinstance(profile.frontend, str) or not isinstance(profile.mean, str):
+            raise ValueError("frontend and mean have to be text")
+        floats("mean", profile.mean)
+    except (OSError, ValueError, TypeError, RecursionError, CardError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"{path}: {why}; expected a profile by 'edge-ser adapt MODEL FOLDER --unlabelled'"
+        ) from error
+    return profile
