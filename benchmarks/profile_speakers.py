@@ -174,9 +174,10 @@ def measure(corpus: str, folds: Path, lengths: Sequence[float], draws: int) -> I
     known = np.array([label in read.labels for label in labels])
     names = sorted({u.speaker for u in read.utterances if u.speaker})
     speakers = [heard(n, [u for u in read.utterances if u.speaker == n], models) for n in names]
+    # -1 where the model has no such label, and nobody a neutral clip.
+    neutral = labels.index(NEUTRAL) if NEUTRAL in labels else -1
     for kind in ("mixed", NEUTRAL):
         for seconds in lengths:
-            neutral = labels.index(NEUTRAL)
             row = measured(speakers, known, neutral, kind, seconds, draws)
             if row is not None:
                 yield row

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-import sys
-from array import array
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,11 +78,19 @@ class Head:
 
 
 def encoded(numbers: Sequence[float]) -> str:
-    """Base64 of the numbers as little-endian float32."""
-    return base64.b64encode(_swapped(array("f", numbers)).tobytes()).decode("ascii")
+    """Base64 of the numbers as little-endian float32.
+
+    Raises:
+        CardError: one is beyond float32.
+    """
+    try:
+        data = struct.pack(f"<{len(numbers)}f", *numbers)
+    except OverflowError as error:
+        raise CardError(f"card: a number is beyond float32 ({error}); scale it down") from error
+    return base64.b64encode(data).decode("ascii")
 
 
-def floats(name: str, text: str) -> array[float]:
+def floats(name: str, text: str) -> tuple[float, ...]:
     """The numbers that `encoded` was given.
 
     Raises:
@@ -94,13 +101,6 @@ def floats(name: str, text: str) -> array[float]:
     except ValueError as error:
         raise CardError(f"card: {name} is no base64 ({error}); adapt the model again") from error
     require(len(data) % 4 == 0, f"{name} has {len(data)} bytes, expected 4 for each number")
-    numbers = _swapped(array("f", data))
+    numbers = struct.unpack(f"<{len(data) // 4}f", data)
     require(all(map(math.isfinite, numbers)), f"{name} has a number that is not finite")
-    return numbers
-
-
-def _swapped(numbers: array[float]) -> array[float]:
-    """The numbers between this machine's order of bytes and little-endian; changed in place."""
-    if sys.byteorder == "big":
-        numbers.byteswap()
     return numbers

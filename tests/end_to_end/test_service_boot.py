@@ -24,6 +24,7 @@ import pytest
 
 from edge_ser.service.unit import command_line, render
 from edge_ser.signals import demo_clip
+from edge_ser.zoo import DEFAULT_MODEL
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INSIDE = CHECKOUT / "tests" / "nspawn_boot" / "inside.py"
@@ -270,7 +271,7 @@ def test_it_starts_and_says_what_was_done(report: dict[str, Any]) -> None:
 def test_it_hears_with_all_its_hardening_on(report: dict[str, Any]) -> None:
     events = [event for event in report["events"] if event["pid"] == report["started"]["MainPID"]]
     assert events[0]["kind"] == "utterance"
-    assert events[0]["model"] == "plb-emodb"
+    assert events[0]["model"] == DEFAULT_MODEL
     assert -40 < events[0]["level_dbfs"] < 0
 
 

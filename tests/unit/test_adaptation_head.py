@@ -149,3 +149,8 @@ def test_nothing_infinite_reaches_the_head(
     model = classifier(carrying(Head.of([[0.0] * 4] * 2, [0.0, 0.0])), scores, embedding)
     with pytest.raises(ModelError, match=said):
         model.predict(np.ones(100, np.float32))
+
+
+def test_a_number_beyond_float32_is_refused() -> None:
+    with pytest.raises(CardError, match="beyond float32"):
+        Head.of([[1e39]], [0.0])
