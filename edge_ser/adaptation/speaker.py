@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ser.audio import Clip, open_recording
-from edge_ser.classifier import Classifier, Profile, profile_of, weighed
+from edge_ser.classifier import Classifier, Profile, known_population, profile_of
 from edge_ser.errors import AudioError, DataError
 from edge_ser.evaluation import Failure
 from edge_ser.segment import CROP_LIMIT
@@ -39,7 +39,7 @@ def profile_recordings(
         ModelError: the model has no population to weigh a profile against.
         DataError: nothing was heard in any of them.
     """
-    weighed(classifier.card)
+    known_population(classifier.card)
     features, seconds = [], 0.0
     failures = []
     for done, path in enumerate(paths, 1):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_ser.card.checks import require
-from edge_ser.card.head import encoded, floats
+from edge_ser.card.numbers import encoded, floats
 
 __all__ = ["Population"]
 

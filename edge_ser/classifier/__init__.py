@@ -14,10 +14,10 @@ from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segme
 from edge_ser.classifier.profile import (
     Profile,
     believed,
+    known_population,
     profile_of,
     profile_text,
     read_profile,
-    weighed,
 )
 from edge_ser.classifier.rolling import RollingClassifier
 
@@ -31,9 +31,9 @@ __all__ = [
     "RollingClassifier",
     "Segment",
     "believed",
+    "known_population",
     "load_model",
     "profile_of",
     "profile_text",
     "read_profile",
-    "weighed",
 ]

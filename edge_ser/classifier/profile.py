@@ -1,8 +1,9 @@
 """`Profile`: how one person at one microphone sounds, without a label, taken off the features.
 
-Half of what tells one clip from another is who speaks, and at which microphone. The mean of a few
+Much of what tells one clip from another is who speaks, and at which microphone. The mean of a few
 clips of that person, shrunk towards the population that the model was trained on, is an estimate of
-it that helps from the first clip on; see `edge_ser.card.Population` for the share that is believed.
+it; see `edge_ser.card.Population` for the share that is believed, and docs/experiments.md for what
+it brings.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.card import ModelCard, Population
-from edge_ser.card.head import encoded, floats
+from edge_ser.card.numbers import encoded, floats
 from edge_ser.errors import CardError, ConfigError, ModelError
 
 __all__ = [
     "Profile",
     "believed",
+    "known_population",
     "offset_of",
     "profile_of",
     "profile_text",
     "read_profile",
-    "weighed",
 ]
 
 Features = NDArray[np.float32]
@@ -62,7 +63,7 @@ def profile_of(card: ModelCard, features: Sequence[Features], seconds: float) ->
     Raises:
         ModelError: the model has no population to weigh a profile against.
     """
-    weighed(card)
+    known_population(card)
     if not features:
         raise ConfigError("a profile of no clips, expected one clip at least")
     mean = np.mean([np.asarray(each, dtype=np.float64).ravel() for each in features], axis=0)
@@ -75,7 +76,7 @@ def offset_of(card: ModelCard, profile: Profile) -> Features:
     Raises:
         ModelError: the model has no population, or another frontend than the profile.
     """
-    population = weighed(card)
+    population = known_population(card)
     if profile.frontend != card.frontend[0].digest():
         raise ModelError(
             f"the profile is of another frontend than {card.name}'s, expected one made with this "
@@ -97,7 +98,7 @@ def believed(population: Population, clips: int) -> NDArray[np.float64]:
     return share
 
 
-def weighed(card: ModelCard) -> Population:
+def known_population(card: ModelCard) -> Population:
     """What the card weighs a profile against.
 
     Raises:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_ser.cli.failures import one_line
+from edge_ser.cli.failures import failure_lines, one_line
 from edge_ser.cli.native import quiet_runtime
 from edge_ser.cli.options import (
     complete_model,
@@ -18,7 +18,7 @@ from edge_ser.cli.options import (
     open_classifier,
     use_threads,
 )
-from edge_ser.cli.output import Record, grid, refuse_inputs, rendered, write
+from edge_ser.cli.output import Record, format_option, grid, percent, refuse_inputs, rendered, write
 from edge_ser.cli.progress import a_person_watches, progress_bar
 from edge_ser.errors import DataError, ExitCode, UsageError
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from edge_ser.evaluation import Failure
 
 __all__ = ["command"]
-
-FAILURES_SHOWN = 10
 
 
 def _records(made: Adapted) -> Iterator[dict[str, Any]]:
@@ -73,10 +71,6 @@ def _failed(failures: Iterable[Failure]) -> list[dict[str, str]]:
     return [{"path": f.path, "error": one_line(f.message)} for f in failures]
 
 
-def _percent(value: object) -> str:
-    return "" if value is None else f"{100 * float(str(value)):.1f} %"
-
-
 def _table(made: Adapted, records: Iterable[Record]) -> Iterator[str]:
     card = made.model.card
     size = made.model.path.stat().st_size
@@ -86,8 +80,8 @@ def _table(made: Adapted, records: Iterable[Record]) -> Iterator[str]:
     yield from grid(
         ["label", *columns],
         [
-            [r["label"], r["clips"], *([_percent(r["before"])] if made.before else []),
-             _percent(r["after"])]
+            [r["label"], r["clips"], *([percent(r["before"])] if made.before else []),
+             percent(r["after"])]
             for r in records
         ],
         right=columns,
@@ -99,15 +93,7 @@ def _table(made: Adapted, records: Iterable[Record]) -> Iterator[str]:
         yield f"{made.seen} of the clips have trained this model before: of those it proves nothing"
     if made.before is None:
         yield "labels of your own: there is nothing to compare with before"
-    yield from _left_out(made.failures)
-
-
-def _left_out(failures: Sequence[Failure]) -> Iterator[str]:
-    for failure in failures[:FAILURES_SHOWN]:
-        named = "" if failure.path in failure.message else f"{failure.path}: "
-        yield f"left out: {one_line(named + failure.message)}"
-    if len(failures) > FAILURES_SHOWN:
-        yield f"and {len(failures) - FAILURES_SHOWN} more left out"
+    yield from failure_lines(made.failures, "left out")
 
 
 def _taught(
@@ -143,7 +129,7 @@ def _profiled(model: str, folder: str, output: str, format_: str) -> tuple[Itera
         )
     classifier = open_classifier(model, "cpu", 1, allow_untrained=False)
     from edge_ser.adaptation import profile_recordings
-    from edge_ser.classifier import believed, profile_text, weighed
+    from edge_ser.classifier import believed, known_population, profile_text
 
     paths = _recordings(folder)
     refuse_inputs(output, [classifier.path, folder, *paths])
@@ -156,7 +142,7 @@ def _profiled(model: str, folder: str, output: str, format_: str) -> tuple[Itera
         "model": classifier.card.name,
         "clips": clips,
         "seconds": heard.profile.seconds,
-        "believed": round(float(believed(weighed(classifier.card), clips).mean()), 4),
+        "believed": round(float(believed(known_population(classifier.card), clips).mean()), 4),
     }
     document = {**record, "failures": _failed(heard.failures)}
     pieces = rendered(
@@ -196,13 +182,13 @@ def _told(heard: Heard, record: Record, model: str) -> Iterator[str]:
         f"{record['path']}: {profile.clips} clips, {profile.seconds:.1f} s, for {record['model']}"
     )
     yield (
-        f"{_percent(record['believed'])} of how they differ from other speakers is believed; "
+        f"{percent(record['believed'])} of how they differ from other speakers is believed; "
         "more clips, more of it"
     )
     yield ""
     use = ["--model", model, "--profile", str(record["path"])]
     yield f"edge-ser classify new.wav {shlex.join(use)}"
-    yield from _left_out(heard.failures)
+    yield from failure_lines(heard.failures, "left out")
 
 
 @click.command("adapt")
@@ -232,14 +218,7 @@ def _told(heard: Heard, record: Record, model: str) -> Iterator[str]:
     help="How hard the new layer is drawn to the model's present answers, or with labels of your "
     "own to no answer: more for less change. [default: 0.1]",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "jsonl", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="Of the report: a table to read, or one of three formats for programs.",
-)
+@format_option("Of the report: a table to read, or one of three formats for programs.")
 @debug_option
 def command(
     model: str,

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_ser.cli.failures import one_line
+from edge_ser.cli.failures import failure_lines
 from edge_ser.cli.options import debug_option, model_options, open_classifier
-from edge_ser.cli.output import Record, grid, output_options, refuse_inputs, rendered, write
+from edge_ser.cli.output import (
+    Record,
+    grid,
+    output_options,
+    percent,
+    refuse_inputs,
+    rendered,
+    write,
+)
 from edge_ser.cli.progress import a_person_watches, progress_bar
 from edge_ser.errors import DataError, ExitCode, UsageError
 
@@ -23,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 SUFFIXES = (".onnx", ".tflite")
-FAILURES_SHOWN = 10
 
 
 def _models(
@@ -53,10 +61,6 @@ def _noise(folder: str | None) -> list[Noise]:
     return [(clip.samples, clip.rate) for clip in clips]
 
 
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"
-
-
 def _figures(report: Report) -> Iterator[str]:
     from edge_ser.evaluation import spread
 
@@ -66,8 +70,8 @@ def _figures(report: Report) -> Iterator[str]:
     yield from grid(
         ["", "all clips", *(["models: mean", "deviation"] if by_model else [])],
         [
-            [name, _percent(value)]
-            + ([_percent(spread(each).mean), _percent(spread(each).std)] if by_model else [])
+            [name, percent(value)]
+            + ([percent(spread(each).mean), percent(spread(each).std)] if by_model else [])
             for name, value, each in (
                 ("accuracy", report.accuracy, accuracies),
                 ("UAR (mean recall)", report.uar, uars),
@@ -75,10 +79,10 @@ def _figures(report: Report) -> Iterator[str]:
         ],
         right=("all clips", "models: mean", "deviation"),
     )
-    yield f"calibration error (ECE) {_percent(report.ece)}"
+    yield f"calibration error (ECE) {percent(report.ece)}"
     yield ""
     if by_model:
-        rows = [[m.name, m.n, _percent(m.accuracy), _percent(m.uar)] for m in report.models]
+        rows = [[m.name, m.n, percent(m.accuracy), percent(m.uar)] for m in report.models]
         yield from grid(
             ["model", "clips", "accuracy", "UAR"], rows, right=("clips", "accuracy", "UAR")
         )
@@ -98,7 +102,7 @@ def _confusion_rows(report: Report) -> list[dict[str, object]]:
 
 def _confusion(report: Report) -> Iterator[str]:
     yield "true label (rows) against the model's answer (columns):"
-    rows = [[*list(r.values())[:-1], _percent(r["recall"])] for r in _confusion_rows(report)]  # type: ignore[arg-type]
+    rows = [[*list(r.values())[:-1], percent(r["recall"])] for r in _confusion_rows(report)]
     yield from grid(["", *report.labels, "recall"], rows, right=(*report.labels, "recall"))
 
 
@@ -117,11 +121,7 @@ def _table(report: Report) -> Iterator[str]:
         yield from _confusion(report)
     if report.failures:
         yield ""
-    for failure in report.failures[:FAILURES_SHOWN]:
-        named = "" if failure.path in failure.message else f"{failure.path}: "
-        yield f"failed: {one_line(named + failure.message)}"
-    if len(report.failures) > FAILURES_SHOWN:
-        yield f"and {len(report.failures) - FAILURES_SHOWN} more failed"
+    yield from failure_lines(report.failures, "failed")
 
 
 def _robustness_table(result: Robustness) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _robustness_table(result: Robustness) -> Iterator[str]:
         yield from grid(
             ["perturbation", "accuracy", "UAR", "share"],
             [
-                [r.name, _percent(r.accuracy), _percent(r.uar), _percent(r.share_of_clean_uar)]
+                [r.name, percent(r.accuracy), percent(r.uar), percent(r.share_of_clean_uar)]
                 for r in result.rows
             ],
             right=("accuracy", "UAR", "share"),
@@ -139,19 +139,46 @@ def _robustness_table(result: Robustness) -> Iterator[str]:
         yield "share: of the UAR without perturbation"
 
 
-def _write(
-    document: Mapping[str, Any],
-    rows: Sequence[Record],
-    table: Iterable[str],
-    format_: str,
-    output: str | None,
-) -> None:
+@dataclass(frozen=True)
+class _Found:
+    """A measurement in the three ways that it can be written."""
+
+    report: Report
+    document: Mapping[str, Any]
+    rows: Sequence[Record]
+    """Of the CSV form."""
+    table: Iterable[str]
+
+
+def _clean(clips: Corpus, classifiers: Sequence[Classifier], own_labels: bool) -> _Found:
+    from edge_ser.evaluation import score
+
+    with progress_bar(a_person_watches()) as progress:
+        report = score(clips, classifiers, own_labels=own_labels, progress=progress)
+    return _Found(report, report.to_dict(), _confusion_rows(report), _table(report))
+
+
+def _under_perturbations(
+    clips: Corpus, classifiers: Sequence[Classifier], noise: str | None, own_labels: bool
+) -> _Found:
+    from edge_ser.evaluation import robustness_table
+
+    with progress_bar(a_person_watches()) as progress:
+        result = robustness_table(
+            clips, classifiers, _noise(noise), own_labels=own_labels, progress=progress
+        )
+    document = result.to_dict()
+    return _Found(result.clean, document, document["rows"], _robustness_table(result))
+
+
+def _write(found: _Found, format_: str, output: str | None) -> None:
+    rows = found.rows
     pieces = rendered(
-        rows if format_ == "csv" else [document],
+        rows if format_ == "csv" else [found.document],
         format_,
         fields=list(rows[0]) if rows else [],
-        table=lambda _: table,
-        document=lambda _: document,
+        table=lambda _: found.table,
+        document=lambda _: found.document,
     )
     write(pieces, output)
 
@@ -228,7 +255,7 @@ def command(
         raise UsageError("--noise: only used by --perturb: add it")
     classifiers = _models(model, folds, provider, threads, allow_untrained)
     from edge_ser.corpora import read_corpus
-    from edge_ser.evaluation import draw_confusion, robustness_table, score
+    from edge_ser.evaluation import draw_confusion
 
     clips = read_corpus(corpus)
     inputs: list[str | Path] = [
@@ -238,20 +265,13 @@ def command(
     ]
     for place in (output, plot):
         refuse_inputs(place, inputs)
-    with progress_bar(a_person_watches()) as progress:
-        if perturb:
-            result = robustness_table(
-                clips, classifiers, _noise(noise), own_labels=own_labels, progress=progress
-            )
-            report, document = result.clean, result.to_dict()
-            table = _robustness_table(result)
-            rows: list[dict[str, object]] = document["rows"]
-        else:
-            report = score(clips, classifiers, own_labels=own_labels, progress=progress)
-            document, table = report.to_dict(), _table(report)
-            rows = _confusion_rows(report)
-    code = _exit_code(report, clips)
-    _write(document, rows, table, format_, output)
+    found = (
+        _under_perturbations(clips, classifiers, noise, own_labels)
+        if perturb
+        else _clean(clips, classifiers, own_labels)
+    )
+    code = _exit_code(found.report, clips)
+    _write(found, format_, output)
     if plot is not None:
-        draw_confusion(report, Path(plot))
+        draw_confusion(found.report, Path(plot))
     click.get_current_context().exit(code)

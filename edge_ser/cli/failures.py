@@ -8,16 +8,22 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_ser.cli.options import DEBUG
 from edge_ser.errors import EdgeSerError, ExitCode, StorageError
 
-__all__ = ["Terminated", "exit_code_of", "one_line", "terminating"]
+if TYPE_CHECKING:
+    from edge_ser.evaluation import Failure
+
+__all__ = ["Terminated", "exit_code_of", "failure_lines", "one_line", "terminating"]
+
+FAILURES_SHOWN = 10
 
 
 class Terminated(BaseException):
@@ -107,3 +113,12 @@ def exit_code_of(error: BaseException, context: click.Context | None) -> int:
             return ExitCode.INTERNAL
         case _:
             raise error
+
+
+def failure_lines(failures: Sequence[Failure], what: str) -> Iterator[str]:
+    """Recordings that could not be read, a line each, of many the first; `what` became of them."""
+    for failure in failures[:FAILURES_SHOWN]:
+        named = "" if failure.path in failure.message else f"{failure.path}: "
+        yield f"{what}: {one_line(named + failure.message)}"
+    if len(failures) > FAILURES_SHOWN:
+        yield f"and {len(failures) - FAILURES_SHOWN} more {what}"

@@ -23,8 +23,10 @@ from edge_ser.errors import StorageError, UsageError
 __all__ = [
     "Record",
     "flattened",
+    "format_option",
     "grid",
     "output_options",
+    "percent",
     "printable",
     "refuse_inputs",
     "rendered",
@@ -43,14 +45,28 @@ def output_options(function: Function) -> Function:
         metavar="FILE",
         help="Write here instead of standard output; the file appears when it is complete.",
     )(function)
+    return format_option("A table to read, or one of three formats for programs.")(function)
+
+
+def format_option(help_: str) -> Callable[[Function], Function]:
+    """Add `--format` alone, for commands whose `-o` is something else."""
     return click.option(
         "--format",
         "format_",
         type=click.Choice(["table", "jsonl", "json", "csv"]),
         default="table",
         show_default=True,
-        help="A table to read, or one of three formats for programs.",
-    )(function)
+        help=help_,
+    )
+
+
+def percent(share: object) -> str:
+    """A share from 0 to 1 of a record, for a table; empty for none.
+
+    >>> percent(0.8037)
+    '80.4 %'
+    """
+    return "" if share is None else f"{100 * float(str(share)):.1f} %"
 
 
 def _json(value: object, indent: int | None = None) -> str:

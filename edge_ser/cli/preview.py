@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_ser.cli.options import debug_option
-from edge_ser.cli.output import grid, refuse_inputs, rendered, write
+from edge_ser.cli.output import format_option, grid, refuse_inputs, rendered, write
 from edge_ser.errors import ConfigError, DataError, StorageError
 from edge_ser.frontend import PRESETS, FrontendSpec
 
@@ -201,14 +201,7 @@ def _beginning(path: Path, spec: FrontendSpec) -> Samples:
     metavar="N",
     help="Of the augmentation: another seed, other numbers.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "jsonl", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="Of the counts: a table to read, or one of three formats for programs.",
-)
+@format_option("Of the counts: a table to read, or one of three formats for programs.")
 @debug_option
 def command(
     corpus: str,

@@ -7,7 +7,7 @@ of each mel band, of each cepstrum and its slope over 64 ms, and of the level; h
 cepstra and of the bands moves at the speed of words, syllables and sounds; and the melody.
 
 The clip's level is taken off and silence at its ends cut away, so that neither a gain nor padding
-changes anything.
+by whole hops changes anything. (Padding by part of a hop cuts other frames.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.frontend.maths import dct_matrix
-from edge_ser.frontend.spec import BAND_GROUP, MELODY, MODULATION_HZ, STATISTICS, FrontendSpec
+from edge_ser.frontend.measures import BAND_GROUP, MELODY, MODULATION_HZ, STATISTICS
+from edge_ser.frontend.spec import FrontendSpec
 
 __all__ = ["functionals", "heard_frames", "names"]
 

@@ -49,11 +49,14 @@ class Examples:
     nonspeech: Floats | None = None
     """Features of sounds of which an epoch takes some, with even targets, as `of_epoch` does not
     tell; shape (sounds, *shape)."""
-    sounds: int = 0
-    """How many of them an epoch takes, within `count`."""
     chances: NDArray[np.float64] | None = None
     """Of each example to be drawn in an epoch, shape (clips,), where corpora are balanced; without,
     each comes once."""
+
+    @property
+    def sounds(self) -> int:
+        """How many of `nonspeech` an epoch takes, within `count`."""
+        return self.count - len(self.known)
 
 
 def examples_of(experiment: Experiment, data: Dataset, names: Sequence[str]) -> Examples:
@@ -70,20 +73,17 @@ def examples_of(experiment: Experiment, data: Dataset, names: Sequence[str]) -> 
     clips = Counter(homes)
     chances = np.array([clips[home] ** -balance for home in homes])
     # Copies of a clip stand together behind all clips.
-    every = np.concatenate(
-        [chances, np.repeat(chances, (examples.count - examples.sounds) // len(names) - 1)]
-    )
+    copies = len(examples.known) // len(names) - 1
+    every = np.concatenate([chances, np.repeat(chances, copies)])
     return replace(examples, chances=every / every.sum())
 
 
 def _with_nonspeech(options: DataOptions, examples: Examples) -> Examples:
     if not options.nonspeech:
         return examples
-    sounds = round(options.nonspeech * examples.count)
     return replace(
         examples,
-        count=examples.count + sounds,
-        sounds=sounds,
+        count=examples.count + round(options.nonspeech * examples.count),
         nonspeech=cached_nonspeech(options.spec(), options.clip_samples, options.pad_side),
     )
 

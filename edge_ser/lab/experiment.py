@@ -94,7 +94,7 @@ class DataOptions:
 DATA: Mapping[str, DataOptions] = MappingProxyType(
     {
         "capsules": DataOptions(),
-        "functionals": DataOptions(frontend="functionals", clip_samples=128_000, pad_side="both"),
+        "functionals": DataOptions(frontend="functionals", clip_samples=128_000),
         "tim": DataOptions(features={"layout": "time_last"}, clip_samples=96_000),
         "waveform-cnn": DataOptions(
             frontend="waveform", features={"normalise": "none"}, clip_samples=16_000, pad_side="end"

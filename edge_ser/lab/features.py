@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,8 +37,8 @@ class Version:
 
     def key(self) -> str:
         """What tells it from others, for a cache."""
-        made = {**as_mapping(self.augmentation), "versions": self.number}
-        return json.dumps(made)
+        # Not of how many versions it is one, so that more of them leave the first ones kept.
+        return json.dumps([as_mapping(replace(self.augmentation, versions=0)), self.number])
 
     def __call__(self, samples: Samples, rate: int, digest: bytes) -> Samples:
         """The version of one clip."""

@@ -172,20 +172,18 @@ def grouped(
         folds: how many.
         corpora: of each clip, where there are several.
     """
+    people: dict[str, list[str]] = {}
+    for who, corpus in sorted({(who, corpora.get(clip, "")) for clip, who in speakers.items()}):
+        people.setdefault(corpus, []).append(who)
+    most = max(map(len, people.values()), default=0)
+    if not 2 <= folds <= most:
+        raise DataError(f"{folds} folds of {most} speakers: expected 2 to {most} folds")
     tested: list[list[str]] = [[] for _ in range(folds)]
-    parts: list[str | None] = [*sorted(set(corpora.values()))] or [None]
-    for corpus in parts:
-        people = sorted({who for clip, who in speakers.items() if corpora.get(clip) == corpus})
-        if not 2 <= folds <= len(people) and corpus is None:
-            raise DataError(
-                f"{folds} folds of {len(people)} speakers: expected 2 to {len(people)} folds"
-            )
-        runs = min(folds, len(people))
-        cuts = [round(i * len(people) / runs) for i in range(runs + 1)]
+    for _, group in sorted(people.items()):
+        runs = min(folds, len(group))
+        cuts = [round(i * len(group) / runs) for i in range(runs + 1)]
         for fold, (start, end) in enumerate(itertools.pairwise(cuts)):
-            tested[fold] += people[start:end]
-    if not all(tested):
-        raise DataError(f"{folds} folds: expected no more than the corpora's speakers")
+            tested[fold] += group[start:end]
     return [
         _by_speakers(f"grouped-{number:02d}", speakers, people)
         for number, people in enumerate(tested, 1)

@@ -84,10 +84,7 @@ def export_run(
     trained = run_source(run)
     _check_predictions(run, trained, data)
     source = source or cards.source_of(corpus.name)
-    card = dataclasses.replace(
-        _card(run, trained, data, others, robustness, source, name),
-        population=population_of(run, data),
-    )
+    card = _card(run, trained, data, others, robustness, source, name)
     judged = _spread(data, run.split.test or data.names, JUDGED_CLIPS)
     heard = _spread(data, run.split.train, CHECK_CLIPS)
     return export_model(
@@ -124,7 +121,7 @@ def _card(
         if len(others) > 1
         else _held_out(run, trained, data)
     )
-    return cards.card_for(
+    card = cards.card_for(
         name or f"{network.name}-{run.experiment.data.corpus}",
         data.classes,
         provenance,
@@ -133,6 +130,7 @@ def _card(
         source,
         calibration,
     )
+    return dataclasses.replace(card, population=population_of(run, data))
 
 
 def export_untrained(
@@ -201,12 +199,12 @@ def population_of(run: Run, data: Dataset) -> Population | None:
     at = data.index(run.split.train)
     who = np.array([data.utterances[data.names[place]].speaker or "" for place in at])
     people = sorted(set(who) - {""})
-    if run.experiment.network.family != "functionals" or len(people) < FEWEST_SPEAKERS:
+    if data.spec.kind != "functionals" or len(people) < FEWEST_SPEAKERS:
         return None
     features = data.features[at].astype(np.float64)
     means = np.array([features[who == person].mean(axis=0) for person in people])
     within = np.mean([features[who == person].var(axis=0) for person in people], axis=0)
-    clips = len(at) / len(people)
+    clips = (who != "").sum() / len(people)
     # The variance of means has a share of the clips' own in it.
     between = np.maximum(means.var(axis=0, ddof=1) - within / clips, within / MOST_DOUBT)
     doubt = np.divide(within, between, out=np.full_like(within, MOST_DOUBT), where=between > 0)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from edge_ser.errors import CardError
 from edge_ser.frontend import PRESETS, Frontend, FrontendSpec
 from edge_ser.frontend.functionals import functionals, heard_frames, names
+from edge_ser.frontend.measures import MELODY, MODULATION_HZ, STATISTICS
 from edge_ser.frontend.pitch import LOWEST_HZ
-from edge_ser.frontend.spec import MAX_VALUES, MELODY, MODULATION_HZ, STATISTICS
+from edge_ser.frontend.spec import MAX_VALUES
 
 SPEC = PRESETS["functionals"]
 NAMES = names(SPEC)

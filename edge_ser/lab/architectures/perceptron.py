@@ -1,8 +1,8 @@
 """A perceptron on functionals: what a clip's statistics say of its emotion. Our own, in Keras.
 
 With a few hundred clips of a few speakers, statistics over time with a linear machine are ahead of
-convolutions (see docs/experiments.md). One small hidden layer, kept from learning clips by heart
-with noise, dropout and mixup, is ahead of the linear machine, and free at run time.
+the published networks, and one small hidden layer, kept from learning clips by heart with noise,
+dropout and mixup, of the linear machine (docs/experiments.md).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,11 @@ class KerasTrainer:
         """By the steps that the optimiser has made."""
         return int(self.model.optimizer.iterations) // math.ceil(examples / self.batch)
 
-    def begin(self, features: Floats) -> None:
+    def begin(self, hear: Callable[[], Floats]) -> None:
         """Layers that take off the mean learn it; see `Trainer`."""
         for layer in self.model.layers:
             if isinstance(layer, keras.layers.Normalization):
-                layer.adapt(self._shaped(features))
+                layer.adapt(self._shaped(hear()))
 
     def run_epoch(
         self, features: Floats, targets: Floats, rate: float, seed: np.random.SeedSequence

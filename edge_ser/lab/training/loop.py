@@ -57,7 +57,7 @@ def train(
     if last.exists():
         trainer.load(last)
     else:
-        trainer.begin(examples.of_epoch(0)[0])
+        trainer.begin(lambda: examples.of_epoch(0)[0])
     done = trainer.epochs(examples.count)
     rows = read_rows(folder)[:done]
     looks = {"validation": data.index(split.validation), "test": data.index(split.test)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class TorchTrainer:
         """As they were counted."""
         return self._epochs
 
-    def begin(self, features: Floats) -> None:
+    def begin(self, hear: Callable[[], Floats]) -> None:
         """Nothing to learn beforehand; see `Trainer`."""
 
     def run_epoch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -25,8 +26,11 @@ class Trainer(Protocol):
         """Whole passes over that many examples that were made so far."""
         ...
 
-    def begin(self, features: Floats) -> None:
-        """Hear of the examples, shape (examples, *shape), before the first step on them."""
+    def begin(self, hear: Callable[[], Floats]) -> None:
+        """Before the first step: layers may hear examples, shape (examples, *shape).
+
+        Making them may take an epoch's augmentation, so they are asked for only where needed.
+        """
         ...
 
     def run_epoch(
