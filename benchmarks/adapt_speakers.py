@@ -24,15 +24,14 @@ from numpy.typing import NDArray
 from edge_ser import metrics
 from edge_ser.adaptation import L2, Layer, fit, starting_layer
 from edge_ser.audio import read_clip
-from edge_ser.classifier import Classifier, load_model
+from edge_ser.classifier import Classifier
 from edge_ser.corpora import Utterance, read_corpus
 from edge_ser.errors import DataError
 from edge_ser.evaluation import spread
 from edge_ser.evaluation.report import markdown_table
 
 from .conditions import RECORDS, conditions, one_line, write_record
-
-SUFFIXES = (".onnx", ".tflite")
+from .folds import fold_models, unheard_by
 
 Floats = NDArray[np.float64]
 Targets = NDArray[np.int64]
@@ -73,11 +72,7 @@ def heard(
 ) -> Speaker:
     """The clips of a speaker by the first model that was trained on none of them."""
     clips = [read_clip(utterance.path) for utterance in utterances]
-    digests = {clip.digest() for clip in clips}
-    unheard = (m for m in models if not digests & set(m.card.provenance.training_clips))
-    model = next(unheard, None)
-    if model is None:
-        raise DataError(f"speaker {name}: every model was trained on clips of theirs: add a fold")
+    model = unheard_by(name, clips, models)
     values = np.array([model.head_values(clip) for clip in clips])
     known, start = starting_layer(model.card, labels, values.shape[1], only=True)
     if set(known) != set(labels) or not start.weights.any():
@@ -123,7 +118,7 @@ def measure(
     corpus: str, folds: Path, per_class: int, seeds: int, l2: float, own: bool
 ) -> Iterator[Outcome]:
     """Every speaker of a corpus."""
-    models = [load_model(path) for path in sorted(folds.iterdir()) if path.suffix in SUFFIXES]
+    models = fold_models(folds)
     read = read_corpus(corpus)
     for name in sorted({u.speaker for u in read.utterances if u.speaker}):
         clips = [u for u in read.utterances if u.speaker == name]

@@ -16,41 +16,44 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser import metrics
 from edge_ser.audio import read_clip
-from edge_ser.card import read_model
-from edge_ser.classifier import Classifier, load_model, profile_of
+from edge_ser.card import ModelFile, read_model
+from edge_ser.classifier import Classifier, profile_of
 from edge_ser.classifier.prediction import Stopwatch
 from edge_ser.corpora import Utterance, read_corpus
-from edge_ser.errors import DataError
 from edge_ser.evaluation import spread
 from edge_ser.evaluation.report import markdown_table
-from edge_ser.runtime import open_model
+from edge_ser.runtime import Interpreter, open_model
 
 from .conditions import RECORDS, conditions, one_line, write_record
+from .folds import fold_models, unheard_by
 
-SUFFIXES = (".onnx", ".tflite")
 NEUTRAL = "neutral"
 FEWEST_LEFT = 10
 """Clips of a speaker that are left to score; a longer profile is not measured."""
 
 Targets = NDArray[np.int64]
+Features = NDArray[np.float32]
+Known = NDArray[np.bool_]
+"""Which of the model's labels the corpus has."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Speaker:
     """The clips of one, and a model that never heard them."""
 
-    name: str
-    model: Path
-    features: list[NDArray[np.float32]]
+    file: ModelFile
+    interpreter: Interpreter
+    features: list[Features]
     seconds: NDArray[np.float64]
     targets: Targets
+    before: Targets
+    """What the model says without a profile."""
 
 
 @dataclass(frozen=True)
@@ -77,81 +80,73 @@ class Row:
     gain_std: float
 
 
-def heard(name: str, utterances: Sequence[Utterance], models: Sequence[Classifier]) -> Speaker:
+def heard(
+    name: str, utterances: Sequence[Utterance], models: Sequence[Classifier], known: Known
+) -> Speaker:
     """The clips of a speaker by the first model that was trained on none of them."""
     clips = [read_clip(utterance.path) for utterance in utterances]
-    digests = {clip.digest() for clip in clips}
-    unheard = (m for m in models if not digests & set(m.card.provenance.training_clips))
-    model = next(unheard, None)
-    if model is None:
-        raise DataError(f"speaker {name}: every model was trained on clips of theirs: add a fold")
+    model = unheard_by(name, clips, models)
+    file = read_model(model.path)
+    features = [model.features(clip)[0] for clip in clips]
     return Speaker(
-        name,
-        model.path,
-        [model.features(clip)[0] for clip in clips],
+        file,
+        open_model(file.payload, threads=1),
+        features,
         np.array([clip.seconds for clip in clips]),
         np.array([model.card.labels.index(utterance.label) for utterance in utterances]),
+        answers(model, features, known),
     )
 
 
-def answers(model: Classifier, features: Sequence[NDArray[np.float32]], known: Any) -> Targets:
+def answers(model: Classifier, features: Sequence[Features], known: Known) -> Targets:
     """What a model says of clips, among the labels of the corpus."""
-    scores = [list(model.predict_features([f], 1.0, 0.0, Stopwatch()).scores.values()) for f in features]  # fmt: skip  # noqa: E501
-    found: Targets = metrics.among(np.array(scores), known).argmax(axis=1)
+    answered = (model.predict_features([each], 1.0, 0.0, Stopwatch()) for each in features)
+    scores = np.array([list(prediction.scores.values()) for prediction in answered])
+    found: Targets = metrics.among(scores, known).argmax(axis=1)
     return found
 
 
 def drawn(
-    speaker: Speaker, seconds: float, among: Targets, chance: np.random.Generator
+    lengths: NDArray[np.float64], seconds: float, among: Targets, chance: np.random.Generator
 ) -> Targets | None:
-    """Clips until there are so many seconds of them; None where there are not."""
+    """Clips of those lengths until there are so many seconds of them; None where there are not."""
     order = chance.permutation(among)
-    long = np.cumsum(speaker.seconds[order])
+    long = np.cumsum(lengths[order])
     if not len(long) or long[-1] < seconds:
         return None
     taken: Targets = order[: int(np.searchsorted(long, seconds)) + 1]
-    return taken if len(speaker.targets) - len(taken) >= FEWEST_LEFT else None
+    return taken if len(lengths) - len(taken) >= FEWEST_LEFT else None
 
 
 def measured(
-    speakers: Sequence[Speaker], known: Any, neutral: int, kind: str, seconds: float, draws: int
+    speakers: Sequence[Speaker],
+    pools: Sequence[Targets],
+    known: Known,
+    kind: str,
+    seconds: float,
+    draws: int,
 ) -> Row | None:
-    """One row; None where no speaker says as much."""
-    true, before, after, clips, gains = [], [], [], [], []
-    for speaker in speakers:
-        file = read_model(speaker.model)
-        interpreter = open_model(file.payload, threads=1)
-        plain = answers(Classifier(file, interpreter), speaker.features, known)
-        every = np.arange(len(speaker.targets))
-        among = every if kind == "mixed" else np.flatnonzero(speaker.targets == neutral)
-        mine = []
-        for draw in range(draws):
-            taken = drawn(speaker, seconds, among, np.random.default_rng(draw))
-            if taken is None:
-                break
-            off = np.setdiff1d(every, taken)
-            profile = profile_of(
-                file.card,
-                [speaker.features[at] for at in taken],
-                float(speaker.seconds[taken].sum()),
-            )
-            with_it = Classifier(file, interpreter, profile)
-            said = answers(with_it, [speaker.features[at] for at in off], known)
-            right = speaker.targets[off]
-            true.append(right)
-            before.append(plain[off])
-            after.append(said)
-            clips.append(len(taken))
-            mine.append(metrics.uar(right, said) - metrics.uar(right, plain[off]))
+    """One row, of profiles from each speaker's pool of clips; None where nobody says as much."""
+    answered = []
+    gains = []
+    for speaker, pool in zip(speakers, pools, strict=True):
+        taken = [
+            drawn(speaker.seconds, seconds, pool, np.random.default_rng(d)) for d in range(draws)
+        ]
+        mine = [_with_profile(speaker, clips, known) for clips in taken if clips is not None]
         if mine:
-            gains.append(float(np.mean(mine)))
+            gains.append(float(np.mean([each.gain for each in mine])))
+        answered += mine
     if not gains:
         return None
-    labels, old, new = (np.concatenate(each) for each in (true, before, after))
+    labels, old, new = (
+        np.concatenate([getattr(each, name) for each in answered])
+        for name in ("right", "before", "after")
+    )
     return Row(
         kind,
         seconds,
-        round(float(np.mean(clips)), 1),
+        round(float(np.mean([each.clips for each in answered])), 1),
         len(gains),
         len(labels),
         metrics.accuracy(labels, old),
@@ -164,21 +159,49 @@ def measured(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Answered:
+    """One draw: the clips that are not in the profile."""
+
+    clips: int
+    """In the profile."""
+    right: Targets
+    before: Targets
+    after: Targets
+
+    @property
+    def gain(self) -> float:
+        return metrics.uar(self.right, self.after) - metrics.uar(self.right, self.before)
+
+
+def _with_profile(speaker: Speaker, taken: Targets, known: Known) -> _Answered:
+    off = np.setdiff1d(np.arange(len(speaker.targets)), taken)
+    features = [speaker.features[at] for at in taken]
+    profile = profile_of(speaker.file.card, features, float(speaker.seconds[taken].sum()))
+    model = Classifier(speaker.file, speaker.interpreter, profile)
+    after = answers(model, [speaker.features[at] for at in off], known)
+    return _Answered(len(taken), speaker.targets[off], speaker.before[off], after)
+
+
 def measure(corpus: str, folds: Path, lengths: Sequence[float], draws: int) -> Iterator[Row]:
     """Every length, mixed and neutral."""
-    models = [load_model(path) for path in sorted(folds.iterdir()) if path.suffix in SUFFIXES]
-    if not models:
-        raise DataError(f"{folds}: no .tflite or .onnx file, expected fold models")
+    models = fold_models(folds)
     read = read_corpus(corpus)
     labels = models[0].card.labels
     known = np.array([label in read.labels for label in labels])
     names = sorted({u.speaker for u in read.utterances if u.speaker})
-    speakers = [heard(n, [u for u in read.utterances if u.speaker == n], models) for n in names]
+    speakers = [
+        heard(n, [u for u in read.utterances if u.speaker == n], models, known) for n in names
+    ]
     # -1 where the model has no such label, and nobody a neutral clip.
     neutral = labels.index(NEUTRAL) if NEUTRAL in labels else -1
-    for kind in ("mixed", NEUTRAL):
+    pools = {
+        "mixed": [np.arange(len(each.targets)) for each in speakers],
+        NEUTRAL: [np.flatnonzero(each.targets == neutral) for each in speakers],
+    }
+    for kind, clips in pools.items():
         for seconds in lengths:
-            row = measured(speakers, known, neutral, kind, seconds, draws)
+            row = measured(speakers, clips, known, kind, seconds, draws)
             if row is not None:
                 yield row
 

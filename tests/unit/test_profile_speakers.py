@@ -14,7 +14,6 @@ import pytest
 from edge_ser.benchmarks.profile_speakers import (
     FEWEST_LEFT,
     Row,
-    Speaker,
     drawn,
     main,
     measure,
@@ -107,17 +106,17 @@ def test_models_that_heard_a_speaker_prove_nothing(home: Path, tmp_path: Path) -
 
 
 def test_clips_are_drawn_until_they_are_long_enough() -> None:
-    speaker = Speaker("a", Path("m"), [], np.full(20, 1.5), np.zeros(20, dtype=np.int64))
+    lengths = np.full(20, 1.5)
     every = np.arange(20)
     for seed in range(20):
-        taken = drawn(speaker, 4.0, every, np.random.default_rng(seed))
+        taken = drawn(lengths, 4.0, every, np.random.default_rng(seed))
         assert taken is not None and len(set(taken.tolist())) == 3
-    assert drawn(speaker, 15.0, every, np.random.default_rng(0)) is not None
+    assert drawn(lengths, 15.0, every, np.random.default_rng(0)) is not None
     assert FEWEST_LEFT == 10  # 15 seconds are ten clips: one more would leave nine
-    assert drawn(speaker, 15.1, every, np.random.default_rng(0)) is None
-    assert drawn(speaker, 40.0, every, np.random.default_rng(0)) is None
-    assert drawn(speaker, 4.0, every[:2], np.random.default_rng(0)) is None
-    assert drawn(speaker, 1.0, every[:0], np.random.default_rng(0)) is None
+    assert drawn(lengths, 15.1, every, np.random.default_rng(0)) is None
+    assert drawn(lengths, 40.0, every, np.random.default_rng(0)) is None
+    assert drawn(lengths, 4.0, every[:2], np.random.default_rng(0)) is None
+    assert drawn(lengths, 1.0, every[:0], np.random.default_rng(0)) is None
 
 
 def test_the_page() -> None:
