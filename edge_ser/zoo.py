@@ -15,7 +15,8 @@ __all__ = ["BENCHMARK_MODEL", "DEFAULT_MODEL", "find_model", "installed_files"]
 DEFAULT_MODEL = "emotion-emodb"
 BENCHMARK_MODEL = "plb-emodb"
 """Of which the published tables are; what a benchmark takes where none is named."""
-ALIASES = {"plb": "plb-emodb"}
+ALIASES = {"plb": DEFAULT_MODEL}
+"""The first default's name means today's; PLB itself is `plb-emodb`."""
 SUFFIXES = (".tflite", ".onnx")
 GPU_PROVIDERS = frozenset({"cuda", "tensorrt"})
 OWN_PACKAGE = "edge_ser.models"

@@ -42,7 +42,7 @@ def command() -> None:
       edge-ser bench --device rpi
       edge-ser bench --dataset emodb --report speed.html
       edge-ser bench compare before.json after.json
-      edge-ser bench profile --model plb
+      edge-ser bench profile --model plb-emodb
 
     What can be set is listed by 'bench run' with --help. Results go to standard output, or to FILE
     with -o.
@@ -127,8 +127,8 @@ def profile(
 
     \b
     Examples:
-      edge-ser bench profile --model plb
-      edge-ser bench profile --model plb.onnx --format csv -o operators.csv
+      edge-ser bench profile --model plb-emodb
+      edge-ser bench profile --model plb-emodb.onnx --format csv -o operators.csv
 
     The table goes to standard output, or to FILE with -o.
     """

@@ -98,7 +98,7 @@ def run(format_: str, output: str | None, report: str | None, **given: Any) -> N
     Examples:
       edge-ser bench --device rpi
       edge-ser bench --dataset emodb --peers all --report speed.html
-      edge-ser bench --model plb --provider cuda --device rtx3080ti
+      edge-ser bench --model plb-emodb --provider cuda --device rtx3080ti
       edge-ser bench --format json -o speed.json
 
     The result goes to standard output, or to FILE with -o; the page to FILE.html. Exit status 3

@@ -211,7 +211,7 @@ def command(model: str, format_: str, output: str | None) -> None:
 
     \b
     Examples:
-      edge-ser inspect plb-emodb
+      edge-ser inspect emotion-emodb
       edge-ser inspect my.tflite --format json
 
     The card goes to standard output, or to FILE with -o. A model that was not exported by

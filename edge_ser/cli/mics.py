@@ -156,7 +156,7 @@ def command(
     Examples:
       edge-ser mics
       edge-ser mics --meter --mic CARD=Device
-      edge-ser mics --meter --seconds 15s --model plb-emodb
+      edge-ser mics --meter --seconds 15s --model emotion-emodb
       edge-ser mics --record 5s test.wav && edge-ser classify test.wav
 
     The result goes to standard output, or to FILE with -o. Nothing is stored but what --record

@@ -76,7 +76,7 @@ def command(format_: str, output: str | None) -> None:
     Examples:
       edge-ser models
       edge-ser models --format json
-      edge-ser inspect plb-emodb      (all that a model says of itself)
+      edge-ser inspect emotion-emodb  (all that a model says of itself)
 
     The list goes to standard output, or to FILE with -o. Exit
     status: 3 when a file is damaged.

@@ -42,7 +42,7 @@ def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
     Examples:
       edge-ser service install --dry-run
       sudo /opt/edge-ser/bin/edge-ser service install
-      sudo /opt/edge-ser/bin/edge-ser service install -- --model plb --mic "USB"
+      sudo /opt/edge-ser/bin/edge-ser service install -- --model emotion-emodb --mic "USB"
 
     What stands after -- goes to 'edge-ser listen' and wins over /etc/edge-ser.toml, which is
     written, commented, where there is none. Once more with other options replaces the unit.

@@ -1,6 +1,6 @@
 """Listening: from a microphone, a pipe or a file to events, for months.
 
-for event in listen("plb", mic="USB"):
+for event in listen("emotion-emodb", mic="USB"):
     print(event.label, event.start_s)
 
 A source's blocks go through `Capture` (faults), `Front` (rate, gate, cutting) and a bounded queue

@@ -29,7 +29,7 @@ def listen(
     segment: SegmentOptions | None = None,
     decide: DecideOptions | None = None,
 ) -> Listener:
-    """Listen with a model: `for event in listen("plb"): print(event.label)`.
+    """Listen with a model: `for event in listen("emotion-emodb"): print(event.label)`.
 
     Args:
         model: a `Classifier`, or the name or path of a model; the default model without.
