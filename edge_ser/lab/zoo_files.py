@@ -41,6 +41,9 @@ class Shipped:
     """Of the fold models."""
     fold_form: Form = "float32"
     """Of their weights."""
+    checkpoint: bool = False
+    """Keep the framework's own weights of the shipped run beside the fold models; the float32 file
+    has the same ones."""
     nc: bool = False
     """Goes into edge-ser-models-nc."""
 
@@ -63,8 +66,8 @@ def export_shipped(
     """All files of one network; yields each as it is written.
 
     `models`, or models/nc/edge_ser_models_nc, gets the files of the run that is shipped; the folder
-    folds/NAME the model of each fold, the checkpoint of the shipped run, and runs/ with the records
-    on which all figures rest. The robustness table in the cards is that of
+    folds/NAME the model of each fold, at will the shipped run's checkpoint, and runs/ with the
+    records on which all figures rest. The robustness table in the cards is that of
     folds/NAME/robustness.json, which `edge-ser evaluate --folds folds/NAME --perturb` writes.
 
     Args:
@@ -97,7 +100,8 @@ def export_shipped(
         yield _exported(run, corpus, file, chosen.fold_form, folders, name, ())
     for run in (kept, *folds, *_finished(source, chosen.records, True)):
         yield from _copied_records(run, home / "runs" / run.folder.name)
-    yield _weights(kept, home / f"{kept.folder.name}{kept.weights.suffix}")
+    if chosen.checkpoint:
+        yield _weights(kept, home / f"{kept.folder.name}{kept.weights.suffix}")
 
 
 def _finished(folder: Path, pattern: str, allow_unfinished: bool) -> list[Run]:

@@ -120,6 +120,7 @@ SHIPPED = Shipped(
     "whole",
     {".tflite": "float32", ".onnx": "float32"},
     folds="grouped-*",
+    checkpoint=True,
 )
 
 
@@ -208,6 +209,8 @@ def test_a_run_in_torch_is_calibrated_on_its_validation_clips(
     assert set(card.provenance.training_clips) == heard
     assert "the corpus's own test split" in card.provenance.protocol
     assert verify(model.path).exit_code == 0
+    assert not list(tmp_path.rglob("*.pt"))
+    list(export_shipped(replace(shipped, checkpoint=True), runs, corpus, tmp_path))
     assert (tmp_path / "folds" / "tim-tiny" / "official.pt").is_file()
 
 
