@@ -191,6 +191,7 @@ def command(
     Protocols (protocol.name):
       grouped     folds of speakers; each is tested by a model that never heard it
       loso        one fold a speaker
+      loco        one fold a corpus, of several that are joined
       holdout     one split by speaker, with speakers apart to choose by
       official    the corpus's own split
       whole       all clips train, none is tested: for weights to ship

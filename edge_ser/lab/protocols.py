@@ -19,6 +19,7 @@ __all__ = [
     "Split",
     "grouped",
     "holdout",
+    "loco",
     "loso",
     "official",
     "published",
@@ -27,7 +28,7 @@ __all__ = [
     "whole",
 ]
 
-Name = Literal["grouped", "loso", "holdout", "official", "published", "stratified", "whole"]
+Name = Literal["grouped", "loso", "loco", "holdout", "official", "published", "stratified", "whole"]
 NAMES: tuple[Name, ...] = get_args(Name)
 
 PUBLISHED_FOLDS = 10
@@ -41,9 +42,10 @@ class ProtocolOptions:
     """Who trains and who is tested."""
 
     name: Name = "grouped"
-    """grouped: sorted speakers in runs; loso: leave one speaker out; holdout: one split by speaker;
-    official: the corpus's own; whole: all train, none is tested. Leaky, for comparison with papers:
-    published: shuffled folds over clips; stratified: 70, 20 and 10 % of each class, at random."""
+    """grouped: sorted speakers in runs; loso: leave one speaker out; loco: leave one corpus out, of
+    several; holdout: one split by speaker; official: the corpus's own; whole: all train, none is
+    tested. Leaky, for comparison with papers: published: shuffled folds over clips; stratified: 70,
+    20 and 10 % of each class, at random."""
     folds: int | None = None
     """Of grouped (5) and published (10)."""
     seed: int | None = None
@@ -121,6 +123,8 @@ def _folds(
         return holdout(speakers, 42 if seed is None else seed)
     corpora = {name: utterance.corpus for name, utterance in utterances.items()}
     known = {name: corpus for name, corpus in corpora.items() if corpus}
+    if name == "loco":
+        return loco(speakers, known)
     return grouped(speakers, options.folds or 5, known)
 
 
@@ -202,6 +206,26 @@ def loso(speakers: Mapping[str, str]) -> list[Split]:
     return [
         _by_speakers(f"loso-{who}", speakers, [person])
         for who, person in zip(plain, people, strict=True)
+    ]
+
+
+def loco(speakers: Mapping[str, str], corpora: Mapping[str, str]) -> list[Split]:
+    """Leave one corpus out, of several: other rooms and sentences, perhaps another language.
+
+    Args:
+        speakers: of each clip, by its name.
+        corpora: of each clip.
+    """
+    names = sorted(set(corpora.values()))
+    if len(names) < 2:
+        raise DataError("one corpus: leaving one out takes at least two, joined as emodb+emovo")
+    return [
+        _by_speakers(
+            f"loco-{name}",
+            speakers,
+            sorted({speakers[clip] for clip, corpus in corpora.items() if corpus == name}),
+        )
+        for name in names
     ]
 
 

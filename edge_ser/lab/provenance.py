@@ -21,7 +21,11 @@ from edge_ser.lab.runs import Run, fold_of, read_run
 
 __all__ = ["provenance_of", "read_robustness", "unheard_folds"]
 
-FOLDS = {"grouped": "groups of speakers", "loso": "one speaker left out at a time"}
+FOLDS = {
+    "grouped": "groups of speakers",
+    "loso": "one speaker left out at a time",
+    "loco": "one corpus left out at a time",
+}
 
 
 def provenance_of(
@@ -111,7 +115,7 @@ def unheard_folds(run: Run, folders: Sequence[Path]) -> list[Run]:
         if not other.split.speakers:
             raise DataError(
                 f"{other.folder}: its test speakers were heard in training, expected folds by "
-                "speaker: protocol grouped or loso"
+                "speaker: protocol grouped, loso or loco"
             )
         if tested & {*other.split.test}:
             raise DataError(f"{other.folder}: tests clips that another fold tests, too")

@@ -92,15 +92,45 @@ def test_the_row_without_a_count_is_built() -> None:
 
 @pytest.mark.needs("tensorflow")
 def test_the_perceptron_is_small() -> None:
-    """Its mean, variance and count of examples are of 1,437 functionals, and are not trained."""
+    """What layers adapt to before training (mean, variance, the usual) is not trained."""
     compute.prepare()
     model = build(network("functionals-24"), 7, SHAPES["functionals"])
-    assert parameters(model) == 37_562
+    assert parameters(model) == 37_563
     trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     assert trained == 1_437 * 24 + 24 + 24 * 7 + 7
     assert model.get_layer("embedding").output.shape == (None, 24)
     scores = np.asarray(model(np.full((2, 1_437), 1e9, np.float32)))
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.needs("tensorflow")
+def test_the_unfamiliar_fades() -> None:
+    compute.prepare()
+    import keras
+
+    from edge_ser.lab.architectures.perceptron import Familiarity
+
+    chance = np.random.default_rng(0)
+    layer = Familiarity()
+    values = chance.normal(size=(1_000, 50)).astype(np.float32)
+    assert np.asarray(layer(values)).shape == (1_000, 1)
+    layer.adapt(values)
+    usual = np.percentile(np.square(values).mean(axis=1), 90)
+    assert float(layer.usual) == pytest.approx(usual)
+    trust = np.asarray(layer(values))
+    assert (trust == 1).mean() == pytest.approx(0.9, abs=0.002) and trust.min() > 0.3
+    # Twice as large are four times as strange.
+    strange = np.full((1, 50), np.sqrt(4 * usual), np.float32)
+    np.testing.assert_allclose(layer(strange), 1 / 16, rtol=1e-5)
+    np.testing.assert_array_equal(layer(strange, training=True), 1)
+    np.testing.assert_array_equal(layer(np.zeros((1, 50), np.float32)), 1)
+
+    model = build(network("functionals-24"), 7, SHAPES["functionals"])
+    embedding = keras.Model(model.input, model.get_layer("embedding").output)
+    near = chance.normal(size=(1, 1_437)).astype(np.float32)
+    assert np.abs(embedding(near)).max() > 0.1
+    # All values at the limit of 5: 1 / 25^2 of it.
+    np.testing.assert_array_less(np.abs(embedding(1e6 * near)), 0.1)
 
 
 @pytest.mark.needs("tensorflow")

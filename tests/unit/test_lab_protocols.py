@@ -15,6 +15,7 @@ from edge_ser.lab.protocols import (
     ProtocolOptions,
     grouped,
     holdout,
+    loco,
     loso,
     official,
     published,
@@ -87,6 +88,19 @@ def test_five_groups_of_ten_speakers_are_pairs() -> None:
     assert [split.speakers for split in grouped(speakers)] == [
         [a, b] for a, b in zip("02468", "13579", strict=True)
     ]
+
+
+def test_a_corpus_is_left_out() -> None:
+    speakers = {"a1": "a-1", "a2": "a-2", "b1": "b-1", "c1": "c-1"}
+    corpora = {clip: clip[0] for clip in speakers}
+    splits = loco(speakers, corpora)
+    assert [split.name for split in splits] == ["loco-a", "loco-b", "loco-c"]
+    assert [split.test for split in splits] == [["a1", "a2"], ["b1"], ["c1"]]
+    assert [split.speakers for split in splits] == [["a-1", "a-2"], ["b-1"], ["c-1"]]
+    assert splits[1].train == ["a1", "a2", "c1"]
+    for one in (dict.fromkeys(speakers, "a"), {}):
+        with pytest.raises(DataError, match="one corpus: leaving one out takes at least two"):
+            loco(speakers, one)
 
 
 SEVERAL = st.dictionaries(

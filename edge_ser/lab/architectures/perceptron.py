@@ -10,21 +10,50 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers
+import numpy as np
+from keras import layers, ops
 
 from edge_ser.errors import DataError
+from edge_ser.lab.architectures.layers import register
 from edge_ser.lab.architectures.options import FunctionalsOptions
 
-__all__ = ["build"]
+__all__ = ["Familiarity", "build"]
+
+Tensor = Any
 
 MAX_HIDDEN = 4096
+USUAL = 90
+"""Of a hundred training examples, so many are as familiar as can be."""
+
+
+@register
+class Familiarity(layers.Layer):  # type: ignore[misc]
+    """How far a network is to be believed of values so far from what it learnt on: 1 down to 0.
+
+    The mean square of standardised values is near 1 for a clip like those of the training, whoever
+    speaks, and 2 to 5 for barks, rain and engines. Up to `usual` the trust is 1, beyond it
+    (usual / mean square)^2. Training itself is not touched.
+    """
+
+    def build(self, shape: Any) -> None:
+        self.usual = self.add_weight(shape=(), initializer="ones", trainable=False, name="usual")
+
+    def adapt(self, values: Any) -> None:
+        """Learn what is usual from standardised training examples, shape (examples, values)."""
+        self.usual.assign(np.percentile(np.square(values).mean(axis=1), USUAL))
+
+    def call(self, values: Tensor, training: bool = False) -> Tensor:
+        strangeness = ops.mean(ops.square(values), axis=-1, keepdims=True)
+        # Of all zeros the mean square is 0.
+        trust = ops.square(self.usual / ops.maximum(strangeness, self.usual))
+        return ops.ones_like(trust) if training else trust
 
 
 def build(options: FunctionalsOptions, classes: int, shape: tuple[int, ...]) -> Any:
     """The network for features of `shape`.
 
-    Its first layer takes the mean off and divides by the deviation; the trainer lets it learn both
-    from the training clips.
+    Its first layer takes the mean off and divides by the deviation, and the embedding fades where
+    a clip is unlike all others; the trainer lets both learn from the training clips.
 
     Args:
         options: see the class.
@@ -49,10 +78,12 @@ def build(options: FunctionalsOptions, classes: int, shape: tuple[int, ...]) -> 
         )
     inputs = keras.Input(shape, name="functionals")
     values = layers.Normalization(name="standardise")(inputs)
-    values = keras.ops.clip(values, -options.limit, options.limit)
+    values = ops.clip(values, -options.limit, options.limit)
+    trust = Familiarity(name="familiarity")(values)
     values = layers.GaussianNoise(options.noise)(values)
     values = layers.Dropout(options.input_dropout)(values)
-    values = layers.Dense(options.hidden, activation="relu", name="embedding")(values)
+    values = layers.Dense(options.hidden, activation="relu", name="hidden")(values)
+    values = layers.Multiply(name="embedding")([values, trust])
     values = layers.Dropout(options.dropout)(values)
     outputs = layers.Dense(classes, activation="softmax", name="scores")(values)
     return keras.Model(inputs, outputs, name="functionals")

@@ -65,7 +65,8 @@ def load_keras(path: Path) -> Any:
     import keras
 
     # The layers of our networks register themselves.
-    import edge_ser.lab.architectures.capsules  # noqa: F401
+    import edge_ser.lab.architectures.capsules
+    import edge_ser.lab.architectures.perceptron  # noqa: F401
 
     if not path.is_file():
         raise ModelNotFoundError(f"{path}: no such file, expected a .keras model")

@@ -24,6 +24,7 @@ __all__ = [
 PROTOCOLS = {
     "grouped": "folds by speaker: nobody who is tested was heard in training",
     "loso": "one speaker is left out at a time: nobody who is tested was heard in training",
+    "loco": "one corpus is left out at a time: speakers, sentences and microphones are all unheard",
     "holdout": "one split by speaker: nobody who is tested was heard in training",
     "official": "the corpus's own split",
     "published": "folds over shuffled clips: the same speakers train and are tested",

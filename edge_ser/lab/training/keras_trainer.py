@@ -80,10 +80,12 @@ class KerasTrainer:
         return int(self.model.optimizer.iterations) // math.ceil(examples / self.batch)
 
     def begin(self, hear: Callable[[], Floats]) -> None:
-        """Layers that take off the mean learn it; see `Trainer`."""
-        for layer in self.model.layers:
-            if isinstance(layer, keras.layers.Normalization):
-                layer.adapt(self._shaped(hear()))
+        """Layers with something to `adapt` do so, from what they will be given; see `Trainer`."""
+        learning = [layer for layer in self.model.layers if hasattr(layer, "adapt")]
+        heard = self._shaped(hear()) if learning else None
+        for layer in learning:
+            before = keras.Model(self.model.input, layer.input)
+            layer.adapt(before.predict(heard, self.batch, verbose=0))
 
     def run_epoch(
         self, features: Floats, targets: Floats, rate: float, seed: np.random.SeedSequence
