@@ -7,6 +7,7 @@ model(samples, rate=16000).scores
 
 from __future__ import annotations
 
+from edge_ser.classifier.following import FollowingClassifier
 from edge_ser.classifier.model import Classifier
 from edge_ser.classifier.opening import load_model
 from edge_ser.classifier.outputs import Outputs
@@ -17,6 +18,7 @@ from edge_ser.classifier.profile import (
     known_population,
     profile_of,
     profile_text,
+    profile_with,
     read_profile,
 )
 from edge_ser.classifier.rolling import RollingClassifier
@@ -24,6 +26,7 @@ from edge_ser.classifier.rolling import RollingClassifier
 __all__ = [
     "NO_SPEECH",
     "Classifier",
+    "FollowingClassifier",
     "Outcome",
     "Outputs",
     "Prediction",
@@ -35,5 +38,6 @@ __all__ = [
     "load_model",
     "profile_of",
     "profile_text",
+    "profile_with",
     "read_profile",
 ]

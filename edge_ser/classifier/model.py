@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -54,6 +55,7 @@ class Classifier:
         """
         self.card: ModelCard = model.card
         self.path = model.path
+        self.profile = profile
         self._interpreter = interpreter
         self.frontends = tuple(Frontend(spec) for spec in self.card.frontend)
         with naming(model.path):
@@ -136,7 +138,7 @@ class Classifier:
         """
         watch = Stopwatch()
         with opened(source, None) as recording:
-            return self._features(self._converted(_whole(recording), watch), watch)[0]
+            return self.features_of(self._converted(_whole(recording), watch), watch)[0]
 
     def classify_many(self, paths: Iterable[str | Path]) -> Iterator[Outcome]:
         """Classify files one after the other; one that fails does not stop the rest."""
@@ -145,6 +147,18 @@ class Classifier:
                 yield Outcome(str(path), prediction=self(path))
             except EdgeSerError as error:
                 yield Outcome(str(path), error=error)
+
+    def with_profile(self, profile: Profile) -> Classifier:
+        """The same model, by the same runtime, for another person.
+
+        Raises:
+            ModelError: the model has no population, or another frontend than the profile.
+        """
+        other = copy.copy(self)
+        with naming(self.path):
+            other._offset = offset_of(self.card, profile)
+        other.profile = profile
+        return other
 
     def converter(self, rate: int) -> RateConverter:
         """What brings audio of `rate` hertz to the model's rate and bandwidth, at once or streamed.
@@ -167,6 +181,24 @@ class Classifier:
         watch = Stopwatch()
         scores, gain = self._classify_samples(samples, watch)
         return self._prediction(scores, len(samples) / self.card.input.rate, gain, watch)
+
+    def features_of(
+        self, samples: Samples, watch: Stopwatch
+    ) -> tuple[list[NDArray[np.float32]], float]:
+        """The features of a stretch of what `converter` gave, as one clip, and the gain in dB.
+
+        Args:
+            samples: mono float32 at the model's rate, shape (n,), n > 0.
+            watch: is charged with what they take.
+        """
+        wanted = self.card.input
+        gain = 0.0
+        if wanted.level_dbfs is not None:
+            samples, gain = set_level(samples, wanted.level_dbfs)
+        samples = fit(samples, wanted.clip_samples, wanted.pad_side)
+        features = [frontend(samples) for frontend in self.frontends]
+        watch.lap("frontend")
+        return features, gain
 
     def predict_features(
         self, features: Sequence[NDArray[Any]], seconds: float, gain_db: float, watch: Stopwatch
@@ -203,7 +235,7 @@ class Classifier:
 
     def _classify_samples(self, samples: Samples, watch: Stopwatch) -> tuple[Scores, float]:
         """The path from samples at the model's rate on."""
-        features, gain = self._features(samples, watch)
+        features, gain = self.features_of(samples, watch)
         return self._classify_features(features, watch), gain
 
     def _run(self, features: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -211,19 +243,6 @@ class Classifier:
         if self._offset is not None:
             features = [features[0] - self._offset, *features[1:]]
         return self._interpreter.run(features)
-
-    def _features(
-        self, samples: Samples, watch: Stopwatch
-    ) -> tuple[list[NDArray[np.float32]], float]:
-        """Of samples at the model's rate, brought to its level and length; and the gain (dB)."""
-        wanted = self.card.input
-        gain = 0.0
-        if wanted.level_dbfs is not None:
-            samples, gain = set_level(samples, wanted.level_dbfs)
-        samples = fit(samples, wanted.clip_samples, wanted.pad_side)
-        features = [frontend(samples) for frontend in self.frontends]
-        watch.lap("frontend")
-        return features, gain
 
     def _classify_features(self, features: Sequence[NDArray[Any]], watch: Stopwatch) -> Scores:
         """The path from features on."""

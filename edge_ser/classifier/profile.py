@@ -27,6 +27,7 @@ __all__ = [
     "offset_of",
     "profile_of",
     "profile_text",
+    "profile_with",
     "read_profile",
 ]
 
@@ -34,6 +35,8 @@ Features = NDArray[np.float32]
 
 MAX_BYTES = 1 << 20
 MAX_CLIPS = 1_000_000
+MEMORY = 30
+"""Clips that a profile which follows a speaker is the mean of, the latest weighing most."""
 KIND = "edge_ser_profile"
 VERSION = 1
 
@@ -67,7 +70,32 @@ def profile_of(card: ModelCard, features: Sequence[Features], seconds: float) ->
     if not features:
         raise ConfigError("a profile of no clips, expected one clip at least")
     mean = np.mean([np.asarray(each, dtype=np.float64).ravel() for each in features], axis=0)
-    return Profile(card.frontend[0].digest(), len(features), round(seconds, 3), encoded(mean))
+    return Profile(
+        card.frontend[0].digest(), len(features), round(seconds, 3), encoded(mean.tolist())
+    )
+
+
+def profile_with(
+    card: ModelCard, profile: Profile | None, features: Features, seconds: float
+) -> Profile:
+    """The profile after one more clip, which for ever makes at least a thirtieth of it.
+
+    Args:
+        card: of the model.
+        profile: of the clips before; None without any.
+        features: of the clip, by the card's frontend.
+        seconds: its length.
+
+    Raises:
+        ModelError: the model has no population to weigh a profile against.
+    """
+    one = profile_of(card, [features], seconds)
+    if profile is None:
+        return one
+    clips = min(profile.clips + 1, MEMORY)
+    mean = np.array(floats("mean", profile.mean))
+    mean += (np.asarray(features, dtype=np.float64).ravel() - mean) / clips
+    return Profile(one.frontend, clips, round(profile.seconds + seconds, 3), encoded(mean.tolist()))
 
 
 def offset_of(card: ModelCard, profile: Profile) -> Features:

@@ -85,6 +85,11 @@ LOG = logging.getLogger("edge_ser.cli")
 @click.option("--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any of it.")
 @click.option("--print-config", is_flag=True, help="Print the configuration with its origins.")
 @profile_option
+@click.option(
+    "--follow/--no-follow",
+    default=None,
+    help="Learn one person's voice from each utterance, for the next ones.",
+)
 @click.option("--provider", metavar="NAME", help="What computes: cpu, cuda, tensorrt.")
 @click.option("--threads", type=int, metavar="N", help="Processor threads; one is fastest.")
 @click.option(
@@ -222,7 +227,7 @@ def _options(config: Config, model: Classifier) -> Listening:
     from edge_ser.listening import Listening
 
     with naming(model.path):  # what its card recommends may be out of range
-        return Listening(*config.for_card(model.card))
+        return Listening(*config.for_card(model.card), follow=config.model.follow)
 
 
 def _taking(runner: SinkRunner, live: bool) -> Callable[[Event, Clip], object]:

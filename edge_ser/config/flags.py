@@ -15,6 +15,7 @@ FLAGS = {
     "threads": "model.threads",
     "allow_untrained": "model.allow_untrained",
     "profile": "model.profile",
+    "follow": "model.follow",
     "mic": "source.mic",
     "input": "source.input",
     "rate": "source.rate",

@@ -34,6 +34,9 @@ class ModelOptions:
     """Also take a model whose card says untrained (its answers mean nothing)."""
     profile: str | None = None
     """Of the person who is heard, by `edge-ser adapt --unlabelled`: a file."""
+    follow: bool = False
+    """Learn how the speaker sounds from each utterance, for the next ones. For one person at a
+    time, and models of functionals such as emotion-emodb."""
 
     def __post_init__(self) -> None:
         if not self.provider:

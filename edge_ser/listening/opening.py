@@ -28,6 +28,7 @@ def listen(
     gate: GateOptions | None = None,
     segment: SegmentOptions | None = None,
     decide: DecideOptions | None = None,
+    follow: bool = False,
 ) -> Listener:
     """Listen with a model: `for event in listen("emotion-emodb"): print(event.label)`.
 
@@ -40,6 +41,7 @@ def listen(
         gate: when speech begins and ends; as the model's card recommends, without.
         segment: utterances or windows; likewise.
         decide: smoothing, thresholds, refractory time; likewise.
+        follow: learn how the speaker sounds from each utterance, for the next ones.
 
     Raises:
         ModelError: the model cannot be opened.
@@ -54,7 +56,7 @@ def listen(
     clock = make_clock(options)
     opened = make_source(source, clock) if isinstance(source, SourceOptions) else source
     classifier = model if isinstance(model, Classifier) else load_model(model)
-    return Listener(classifier, opened, Listening(gate, segment, decide), options, clock)
+    return Listener(classifier, opened, Listening(gate, segment, decide, follow), options, clock)
 
 
 def make_clock(options: SourceOptions) -> Clock:

@@ -8,7 +8,8 @@ import numpy as np
 
 from edge_ser.audio import active_level
 from edge_ser.card import naming
-from edge_ser.classifier import Classifier, RollingClassifier
+from edge_ser.classifier import Classifier, FollowingClassifier, Prediction, RollingClassifier
+from edge_ser.errors import ConfigError
 from edge_ser.events import DecideOptions, Decider, Decision
 from edge_ser.segment import GateOptions, Piece, Segmenter, SegmentOptions, make_gate
 
@@ -22,6 +23,8 @@ class Listening:
     gate: GateOptions | None = None
     segment: SegmentOptions | None = None
     decide: DecideOptions | None = None
+    follow: bool = False
+    """Learn how the speaker sounds from each utterance, for the next ones."""
 
 
 class Pipeline:
@@ -39,6 +42,14 @@ class Pipeline:
         self.decider = Decider(card.labels, decide, card.output.uncertain_below)
         self.reports_silence = decide.no_speech_after_s is not None
         self._rolling: RollingClassifier | None = None
+        self._following: FollowingClassifier | None = None
+        if options.follow:
+            if self.segment.mode != "utterance":
+                raise ConfigError(
+                    "model: follow learns from whole utterances, and segment.mode is "
+                    f"{self.segment.mode}: set it to utterance, or leave follow out"
+                )
+            self._following = FollowingClassifier(model)
 
     def segmenter(self) -> Segmenter:
         """A new segmenter for a stream at the model's rate."""
@@ -61,11 +72,7 @@ class Pipeline:
 
     def decide(self, piece: Piece) -> Decision | None:
         """Classify a piece, and decide whether that is worth an event."""
-        if piece.kind == "window":
-            self._rolling = self._rolling or RollingClassifier(self.model, len(piece.samples))
-            prediction = self._rolling(piece.samples, piece.start, piece.run)
-        else:
-            prediction = self.model.predict(piece.samples)
+        prediction = self._predict(piece)
         return self.decider.decide(
             piece.kind,
             np.array(list(prediction.scores.values())),
@@ -74,6 +81,16 @@ class Pipeline:
             piece.utterance,
             piece.cut,
         )
+
+    def _predict(self, piece: Piece) -> Prediction:
+        if piece.kind == "window":
+            self._rolling = self._rolling or RollingClassifier(self.model, len(piece.samples))
+            return self._rolling(piece.samples, piece.start, piece.run)
+        if self._following is None:
+            return self.model.predict(piece.samples)
+        if piece.kind == "partial":
+            return self._following.model.predict(piece.samples)
+        return self._following(piece.samples)
 
     def warm_up(self) -> None:
         """Classify a test signal, so that the first event is not the slow one."""
