@@ -6,12 +6,17 @@ FOLDS holds fold models: each speaker is answered by the first that was trained 
 speaker's clips. For every length and draw, clips of the speaker are taken at random (or neutral
 ones alone) until they are that long; the profile is their mean, and the model answers the speaker's
 other clips, with it and without, among the labels that the corpus has.
+
+"on the run" is `listen --follow`: all clips in an order drawn anew, each answered with the profile
+of those before; a row has those that came after so many seconds, and before the next row's.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,7 +28,7 @@ from numpy.typing import NDArray
 from edge_ser import metrics
 from edge_ser.audio import read_clip
 from edge_ser.card import ModelFile, read_model
-from edge_ser.classifier import Classifier, profile_of
+from edge_ser.classifier import Classifier, FollowingClassifier, profile_of
 from edge_ser.classifier.prediction import Stopwatch
 from edge_ser.corpora import Utterance, read_corpus
 from edge_ser.evaluation import spread
@@ -61,11 +66,11 @@ class Row:
     """One length of profile, over all speakers who have as much to say."""
 
     kind: str
-    """mixed: of any clips; neutral: of neutral ones alone."""
+    """mixed: of any clips; neutral: of neutral ones alone; on the run: of those before."""
     seconds: float
-    """Of speech asked for."""
+    """Of speech asked for, or heard before at least."""
     clips: float
-    """In a profile, mean."""
+    """In a profile, or heard before; mean."""
     speakers: int
     scored: int
     """Answers, over all draws."""
@@ -78,6 +83,39 @@ class Row:
     gain: float
     """UAR of a speaker, mean over the speakers."""
     gain_std: float
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """Clips of a speaker, in one draw."""
+
+    clips: float
+    """In the profile."""
+    right: Targets
+    before: Targets
+    after: Targets
+
+    @property
+    def gain(self) -> float:
+        """Points of UAR, from -1 to 1."""
+        return metrics.uar(self.right, self.after) - metrics.uar(self.right, self.before)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """All clips of a speaker in the order of one draw."""
+
+    heard_s: NDArray[np.float64]
+    """Seconds of the clips before each."""
+    right: Targets
+    before: Targets
+    after: Targets
+
+    def between(self, low: float, high: float) -> Answered:
+        """Those that came after `low` seconds and before `high`."""
+        at = np.flatnonzero((low <= self.heard_s) & (self.heard_s < high))
+        clips = float(at.mean()) if len(at) else 0.0
+        return Answered(clips, self.right[at], self.before[at], self.after[at])
 
 
 def heard(
@@ -98,7 +136,9 @@ def heard(
     )
 
 
-def answers(model: Classifier, features: Sequence[Features], known: Known) -> Targets:
+def answers(
+    model: Classifier | FollowingClassifier, features: Sequence[Features], known: Known
+) -> Targets:
     """What a model says of clips, among the labels of the corpus."""
     answered = (model.predict_features([each], 1.0, 0.0, Stopwatch()) for each in features)
     scores = np.array([list(prediction.scores.values()) for prediction in answered])
@@ -127,16 +167,39 @@ def measured(
     draws: int,
 ) -> Row | None:
     """One row, of profiles from each speaker's pool of clips; None where nobody says as much."""
-    answered = []
-    gains = []
-    for speaker, pool in zip(speakers, pools, strict=True):
-        taken = [
-            drawn(speaker.seconds, seconds, pool, np.random.default_rng(d)) for d in range(draws)
+    answered = [
+        [
+            _with_profile(speaker, clips, known)
+            for draw in range(draws)
+            if (clips := drawn(speaker.seconds, seconds, pool, np.random.default_rng(draw)))
+            is not None
         ]
-        mine = [_with_profile(speaker, clips, known) for clips in taken if clips is not None]
-        if mine:
-            gains.append(float(np.mean([each.gain for each in mine])))
-        answered += mine
+        for speaker, pool in zip(speakers, pools, strict=True)
+    ]
+    return row(kind, seconds, answered)
+
+
+def followed(
+    speakers: Sequence[Speaker], known: Known, lengths: Sequence[float], draws: int
+) -> Iterator[Row]:
+    """All clips of each speaker in some order; a row for each span of speech heard before."""
+    edges = [0.0, *lengths, math.inf]
+    runs = [
+        [_on_the_run(speaker, known, np.random.default_rng(draw)) for draw in range(draws)]
+        for speaker in speakers
+    ]
+    for low, high in itertools.pairwise(edges):
+        found = [[one.between(low, high) for one in of_speaker] for of_speaker in runs]
+        some = [[each for each in of_speaker if len(each.right)] for of_speaker in found]
+        made = row("on the run", low, some)
+        if made is not None:
+            yield made
+
+
+def row(kind: str, seconds: float, speakers: Sequence[Sequence[Answered]]) -> Row | None:
+    """Figures over the draws of each speaker; None where there are none."""
+    gains = [float(np.mean([each.gain for each in mine])) for mine in speakers if mine]
+    answered = list(itertools.chain.from_iterable(speakers))
     if not gains:
         return None
     labels, old, new = (
@@ -159,28 +222,21 @@ def measured(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Answered:
-    """One draw: the clips that are not in the profile."""
-
-    clips: int
-    """In the profile."""
-    right: Targets
-    before: Targets
-    after: Targets
-
-    @property
-    def gain(self) -> float:
-        return metrics.uar(self.right, self.after) - metrics.uar(self.right, self.before)
-
-
-def _with_profile(speaker: Speaker, taken: Targets, known: Known) -> _Answered:
+def _with_profile(speaker: Speaker, taken: Targets, known: Known) -> Answered:
     off = np.setdiff1d(np.arange(len(speaker.targets)), taken)
     features = [speaker.features[at] for at in taken]
     profile = profile_of(speaker.file.card, features, float(speaker.seconds[taken].sum()))
     model = Classifier(speaker.file, speaker.interpreter, profile)
     after = answers(model, [speaker.features[at] for at in off], known)
-    return _Answered(len(taken), speaker.targets[off], speaker.before[off], after)
+    return Answered(len(taken), speaker.targets[off], speaker.before[off], after)
+
+
+def _on_the_run(speaker: Speaker, known: Known, chance: np.random.Generator) -> Run:
+    order = chance.permutation(len(speaker.targets))
+    following = FollowingClassifier(Classifier(speaker.file, speaker.interpreter))
+    after = answers(following, [speaker.features[at] for at in order], known)
+    heard_s = np.cumsum(speaker.seconds[order]) - speaker.seconds[order]
+    return Run(heard_s, speaker.targets[order], speaker.before[order], after)
 
 
 def measure(corpus: str, folds: Path, lengths: Sequence[float], draws: int) -> Iterator[Row]:
@@ -201,9 +257,10 @@ def measure(corpus: str, folds: Path, lengths: Sequence[float], draws: int) -> I
     }
     for kind, clips in pools.items():
         for seconds in lengths:
-            row = measured(speakers, clips, known, kind, seconds, draws)
-            if row is not None:
-                yield row
+            made = measured(speakers, clips, known, kind, seconds, draws)
+            if made is not None:
+                yield made
+    yield from followed(speakers, known, lengths, draws)
 
 
 def page(rows: Sequence[Row]) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
 from edge_ser.audio.clip import Samples
 from edge_ser.card import naming
 from edge_ser.classifier.model import Classifier
@@ -36,9 +41,15 @@ class FollowingClassifier:
             samples: mono float32 at the model's rate, shape (n,), n > 0.
         """
         watch = Stopwatch()
+        features, gain_db = self.model.features_of(samples, watch)
+        seconds = len(samples) / self.model.card.input.rate
+        return self.predict_features(features, seconds, gain_db, watch)
+
+    def predict_features(
+        self, features: Sequence[NDArray[Any]], seconds: float, gain_db: float, watch: Stopwatch
+    ) -> Prediction:
+        """The same of features that were computed elsewhere: see `Classifier.predict_features`."""
         model = self.model
-        features, gain_db = model.features_of(samples, watch)
-        seconds = len(samples) / model.card.input.rate
         prediction = model.predict_features(features, seconds, gain_db, watch)
         if not prediction.uncertain:
             heard = profile_with(model.card, model.profile, features[0], seconds)

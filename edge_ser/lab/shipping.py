@@ -32,6 +32,8 @@ __all__ = ["export_run", "export_untrained", "finished"]
 PROBED_CLIPS = 8
 FEWEST_SPEAKERS = 3
 MOST_DOUBT = 1000.0
+CAUTION = 4.0
+"""Of doubt: a few clips of one person differ by the same mood or sentence in all values at once."""
 """Clips; a value in which speakers hardly differ is left as it is."""
 PREDICTED = 1e-3
 """Largest difference of a probability from the training's own: another machine rounds otherwise."""
@@ -208,6 +210,7 @@ def population_of(run: Run, data: Dataset) -> Population | None:
     # The variance of means has a share of the clips' own in it.
     between = np.maximum(means.var(axis=0, ddof=1) - within / clips, within / MOST_DOUBT)
     doubt = np.divide(within, between, out=np.full_like(within, MOST_DOUBT), where=between > 0)
+    doubt = np.minimum(CAUTION * doubt, MOST_DOUBT)
     return Population.of(means.mean(axis=0).tolist(), doubt.tolist())
 
 

@@ -67,7 +67,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_length_of_mixed_and_of_neutral_clips(home: Path) -> None:
-    rows = list(measure(str(home / "clips.csv"), home / "folds", [1.0, 2.0, 3.0], draws=3))
+    every = list(measure(str(home / "clips.csv"), home / "folds", [1.0, 2.0, 3.0], draws=3))
+    rows, run = every[:4], every[4:]
     # Half a second each: 2 and 4 clips leave 13 and 11 of 15, 6 would leave too few.
     assert [(row.kind, row.seconds, row.clips) for row in rows] == [
         ("mixed", 1.0, 2.0),
@@ -84,14 +85,22 @@ def test_every_length_of_mixed_and_of_neutral_clips(home: Path) -> None:
         assert row.accuracy_before > 0.9 and row.accuracy_after < 0.5
         assert row.gain == pytest.approx(row.uar_after - row.uar_before, abs=0.05)
         assert row.harmed == 2
-    assert rows == list(measure(str(home / "clips.csv"), home / "folds", [1, 2, 3], draws=3))
+    # 15 clips: those after less than a second, after less than two, three, and the rest.
+    assert [(row.kind, row.seconds, row.clips, row.scored) for row in run] == [
+        ("on the run", 0.0, 0.5, 2 * 3 * 2),
+        ("on the run", 1.0, 2.5, 2 * 3 * 2),
+        ("on the run", 2.0, 4.5, 2 * 3 * 2),
+        ("on the run", 3.0, 10.0, 2 * 3 * 9),
+    ]
+    assert run[0].accuracy_before > 0.9 and run[3].accuracy_after < 0.5
+    assert every == list(measure(str(home / "clips.csv"), home / "folds", [1, 2, 3], draws=3))
 
 
 def test_a_profile_without_weight_changes_nothing(home: Path, tmp_path: Path) -> None:
     population = Population.of([-5.0] * VALUES, [1e9] * VALUES)
     write_base(tmp_path / "m.onnx", labels=LABELS, population=population, deciding={})
     rows = list(measure(str(home / "clips.csv"), tmp_path, [2.0], draws=2))
-    assert len(rows) == 2
+    assert [row.kind for row in rows] == ["mixed", "neutral", "on the run", "on the run"]
     for row in rows:
         assert (row.accuracy_before, row.uar_before) == (row.accuracy_after, row.uar_after)
         assert (row.gain, row.gain_std, row.harmed) == (0.0, 0.0, 0)
@@ -134,7 +143,8 @@ def test_every_figure_is_printed(
     assert main() == 0
     found = json.loads(capsys.readouterr().out)
     assert found["asked"]["draws"] == 1 and "conditions" in found
-    assert [row["kind"] for row in found["rows"]] == ["mixed", "neutral"]
+    kinds = ["mixed", "neutral", "on the run", "on the run"]
+    assert [row["kind"] for row in found["rows"]] == kinds
     monkeypatch.setattr(sys, "argv", ["profile_speakers", *given])
     assert main() == 0
     assert capsys.readouterr().out.count("\n| ") >= 3
