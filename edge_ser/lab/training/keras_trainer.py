@@ -85,7 +85,7 @@ class KerasTrainer:
         heard = self._shaped(hear()) if learning else None
         for layer in learning:
             before = keras.Model(self.model.input, layer.input)
-            layer.adapt(before.predict(heard, self.batch, verbose=0))
+            layer.adapt(ops.convert_to_numpy(before(heard, training=False)))
 
     def run_epoch(
         self, features: Floats, targets: Floats, rate: float, seed: np.random.SeedSequence
