@@ -26,6 +26,7 @@ __all__ = [
     "parted",
     "read_options",
     "read_toml",
+    "regular_contents",
     "shown",
     "to_toml",
 ]
@@ -56,7 +57,9 @@ def read_toml(path: str | Path) -> dict[str, Any]:
             TOML.
     """
     try:
-        text = _contents(path).decode("utf-8-sig")  # some editors begin a file with a mark
+        text = regular_contents(path, MAX_BYTES).decode(
+            "utf-8-sig"
+        )  # some editors begin a file with a mark
         _refuse_endless_keys(text)
         return tomllib.loads(text)
     except OSError as error:
@@ -191,15 +194,21 @@ def _refuse_endless_keys(text: str) -> None:
             raise ValueError(f"over {MAX_DOTS} dots (at line {number})")
 
 
-def _contents(path: str | Path) -> bytes:
+def regular_contents(path: str | Path, limit: int) -> bytes:
+    """The bytes of a file; of a pipe or a device, which may have no end, nothing is read.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, or has more than `limit` bytes.
+    """
     # Without O_NONBLOCK, opening a named pipe would wait for its writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigError(f"{path}: not a regular file, expected a configuration file")
-        contents = file.read(MAX_BYTES + 1)
-    if len(contents) > MAX_BYTES:
-        raise ConfigError(f"{path}: over {MAX_BYTES} bytes, expected a configuration file")
+            raise ValueError("not a regular file")
+        contents = file.read(limit + 1)
+    if len(contents) > limit:
+        raise ValueError(f"over {limit} bytes")
     return contents
 
 

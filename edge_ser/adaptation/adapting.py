@@ -17,9 +17,10 @@ from edge_ser.adaptation.cards import Told, adapted_card, signal_features
 from edge_ser.adaptation.fitting import L2, Layer, answers, fit, left_out
 from edge_ser.audio import read_clip
 from edge_ser.card import ModelCard, ModelFile, naming, read_model, write_model
+from edge_ser.card.checks import check_label
 from edge_ser.classifier import Classifier, Outputs
 from edge_ser.corpora import Corpus, Utterance
-from edge_ser.errors import AudioError, DataError, ModelError, StorageError, UsageError
+from edge_ser.errors import AudioError, CardError, DataError, ModelError, StorageError, UsageError
 from edge_ser.evaluation import Failure
 from edge_ser.runtime import open_model
 from edge_ser.verification import verify
@@ -106,6 +107,7 @@ def adapt(
     output = Path(output)
     file = read_model(find_model(model))
     _refuse(file, output, l2)
+    _refuse_names(corpus)
     _refuse_few([utterance.label for utterance in corpus.utterances], corpus)
     interpreter = open_model(file.payload)
     classifier = Classifier(file, interpreter)
@@ -176,6 +178,18 @@ def _refuse(file: ModelFile, output: Path, l2: float) -> None:
             f"{output}: expected a name that ends in .{file.kind}, as {file.path.name} is: the "
             "graph stays as it is"
         )
+    if not output.parent.is_dir():
+        raise StorageError(f"{output}: no such folder: make it, or choose another place")
+
+
+def _refuse_names(corpus: Corpus) -> None:
+    """Raise DataError for a label that a card cannot have."""
+    for label in corpus.labels:
+        try:
+            check_label(label)
+        except CardError as error:
+            said = str(error).removeprefix("card: ").partition(";")[0]
+            raise DataError(f"{corpus.name}: {said}: rename its folder, or the label") from error
 
 
 def _refuse_few(labels: Sequence[str], corpus: Corpus, failures: Sequence[Failure] = ()) -> None:
@@ -232,7 +246,11 @@ def _written(output: Path, payload: bytes, card: ModelCard) -> ModelFile:
     """
     part = output.with_name(f".{secrets.token_hex(4)}{output.suffix}")
     try:
-        write_model(part, payload, card)
+        try:
+            write_model(part, payload, card)
+        except StorageError as error:
+            # It names the part, which nobody asked for.
+            raise StorageError(str(error).replace(str(part), str(output))) from error
         result = verify(part)
         bad = next(
             (stage for stage in result.stages if stage.status in ("failed", "not run")), None

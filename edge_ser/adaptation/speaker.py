@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ser.audio import Clip, open_recording
+from edge_ser.audio import Clip, active_level, open_recording
 from edge_ser.classifier import Classifier, Profile, known_population, profile_of
 from edge_ser.errors import AudioError, DataError
 from edge_ser.evaluation import Failure
 from edge_ser.segment import CROP_LIMIT
 
 __all__ = ["Heard", "profile_recordings"]
+
+FAINTEST_DBFS = -70.0
+"""Active level below which a short recording holds nobody's voice."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,10 @@ def _utterances(classifier: Classifier, path: Path) -> Iterator[Clip]:
     with open_recording(path) as recording:
         longest = CROP_LIMIT * classifier.card.input.clip_samples / classifier.card.input.rate
         if recording.length <= longest * recording.rate:
-            yield Clip(recording.read(0, recording.length), recording.rate)
+            clip = Clip(recording.read(0, recording.length), recording.rate)
+            if active_level(clip.samples) < FAINTEST_DBFS:
+                raise AudioError(f"{path}: no speech in it: record it louder, or leave it out")
+            yield clip
             return
         for start, end in classifier.pieces(recording):
             yield Clip(recording.read(start, end - start), recording.rate)

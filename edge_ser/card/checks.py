@@ -6,9 +6,14 @@ import re
 
 from edge_ser.errors import CardError
 
-__all__ = ["MAX_CLIP_SAMPLES", "check_hash", "check_text", "require", "within"]
+__all__ = ["MAX_CLIP_SAMPLES", "check_hash", "check_label", "check_text", "require", "within"]
 
 MAX_TEXT = 20_000
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, line separators, changes of direction, half a surrogate pair: a card's text
+goes to terminals, file names and web pages."""
+NO_SPEECH = "no_speech"
+"""What an answer says of silence, so that no label may."""
 MAX_CLIP_SAMPLES = 1 << 24
 
 
@@ -29,6 +34,13 @@ def check_text(name: str, text: str, limit: int = MAX_TEXT, empty: bool = False)
         (empty or text.strip() != "") and len(text) <= limit,
         f"{name} has {len(text)} characters, expected {0 if empty else 1} to {limit}",
     )
+
+
+def check_label(label: str) -> None:
+    """Require a label that can be shown, and that stands for no answer of our own."""
+    check_text("a label", label, limit=200)
+    require(not UNPRINTABLE.search(label), f"the label {label!a} has control characters")
+    require(label != NO_SPEECH, f"a label is {NO_SPEECH}, which stands for silence")
 
 
 def check_hash(name: str, text: str) -> None:

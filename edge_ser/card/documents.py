@@ -7,11 +7,11 @@ import functools
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from edge_ser.card.checks import UNPRINTABLE
 from edge_ser.errors import CardError, ModelDamagedError
 
 __all__ = ["HASH", "build", "canonical", "opened", "parse", "sealed", "strict_json"]
@@ -20,10 +20,6 @@ HASH = "card_sha256"
 MAX_DEPTH = 16
 MAX_DIGITS = 18
 """Of a whole number: no field of a card holds more."""
-
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, line separators, changes of direction, half a surrogate pair: a card's text
-goes to terminals, file names and web pages."""
 
 T = TypeVar("T")
 
@@ -195,7 +191,7 @@ def _check_tree(values: object) -> None:
         value, depth = pending.pop()
         if depth > MAX_DEPTH:
             raise CardError(f"the card nests more than {MAX_DEPTH} deep; export the model again")
-        if isinstance(value, str) and _UNPRINTABLE.search(value):
+        if isinstance(value, str) and UNPRINTABLE.search(value):
             raise CardError(
                 f"the card has control characters in {_shown(value)}; export the model again"
             )

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from edge_ser.card.checks import (
     MAX_CLIP_SAMPLES,
     check_hash,
+    check_label,
     check_text,
     require,
     within,
@@ -192,7 +193,7 @@ class ModelCard:
             f"{len(self.labels)} labels, expected 1 to {MAX_LABELS}",
         )
         for label in self.labels:
-            check_text("a label", label, limit=200)
+            check_label(label)
         require(len(set(self.labels)) == len(self.labels), "a label stands twice in labels")
         require(
             1 <= len(self.frontend) <= MAX_BLOCKS,
@@ -237,6 +238,12 @@ class ModelCard:
         require(
             0 not in spec.shape(self.input.clip_samples),
             f"a frontend that gives no frame for a clip of {self.input.clip_samples} samples",
+        )
+        # Recordings are cut into pieces of a clip: of shorter ones there would be no end.
+        least = 1 if spec.kind == "waveform" else spec.hop_length
+        require(
+            self.input.clip_samples >= least,
+            f"input.clip_samples is {self.input.clip_samples}, expected {least} or more",
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from edge_ser.card.numbers import encoded, floats
 __all__ = ["Population"]
 
 MAX_VALUES = 65_536
+LARGEST = 1e6
+"""Of a mean; features are decibels, semitones and shares."""
 MAX_TEXT = 1_000_000
 """Characters of both together."""
 
@@ -39,6 +41,7 @@ class Population:
             f"population has {len(mean)} means and {len(doubt)} doubts, expected as many, 1 to "
             f"{MAX_VALUES}",
         )
+        require(max(map(abs, mean)) <= LARGEST, f"population.mean has a number beyond {LARGEST:g}")
         require(min(doubt) >= 0, f"population.doubt has {min(doubt)}, expected 0 or more")
 
     def means(self) -> Sequence[float]:

@@ -6,11 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge_ser.card.checks import NO_SPEECH
 from edge_ser.errors import EdgeSerError
 
 __all__ = ["NO_SPEECH", "Outcome", "Prediction", "Segment", "Stopwatch"]
-
-NO_SPEECH = "no_speech"
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.card import ModelCard, Population
+from edge_ser.card.documents import strict_json
 from edge_ser.card.numbers import encoded, floats
+from edge_ser.card.population import LARGEST
+from edge_ser.documents import regular_contents, shown
 from edge_ser.errors import CardError, ConfigError, ModelError
 
 __all__ = [
@@ -35,6 +38,7 @@ Features = NDArray[np.float32]
 
 MAX_BYTES = 1 << 20
 MAX_CLIPS = 1_000_000
+MAX_SECONDS = 1e9
 MEMORY = 30
 """Clips that a profile which follows a speaker is the mean of, the latest weighing most."""
 KIND = "edge_ser_profile"
@@ -152,26 +156,30 @@ def read_profile(path: Path) -> Profile:
         ConfigError: there is no such file, or it is none.
     """
     try:
-        # Of what has no size, a device say, no more is read either.
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)
-        if len(text) > MAX_BYTES:
-            raise ValueError(f"more than {MAX_BYTES} bytes")
-        values = json.loads(text)
-        if not isinstance(values, dict) or values.pop(KIND, None) != VERSION:
-            raise ValueError(f"no {KIND} of version {VERSION}")
-        profile = Profile(**values)
-        clips, seconds = profile.clips, profile.seconds
-        if type(clips) is not int or not 1 <= clips <= MAX_CLIPS:
-            raise ValueError(f"clips is {clips!r}, expected 1 to {MAX_CLIPS}")
-        if not isinstance(seconds, int | float) or not 0 <= seconds < 1e9:
-            raise ValueError(f"seconds is {seconds!r}, expected 0 or more")
-        if not isinstance(profile.frontend, str) or not isinstance(profile.mean, str):
-            raise ValueError("frontend and mean have to be text")
-        floats("mean", profile.mean)
-    except (OSError, ValueError, TypeError, RecursionError, CardError) as error:
+        return _profile(strict_json(regular_contents(path, MAX_BYTES)))
+    except (OSError, ValueError, CardError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(
             f"{path}: {why}; expected a profile by 'edge-ser adapt MODEL FOLDER --unlabelled'"
         ) from error
-    return profile
+
+
+def _profile(values: object) -> Profile:
+    if not isinstance(values, dict) or values.get(KIND) != VERSION:
+        raise ValueError(f"no {KIND} of version {VERSION}")
+    wanted = {KIND, *(field.name for field in fields(Profile))}
+    if values.keys() != wanted:
+        raise ValueError(
+            f"it has {shown(', '.join(sorted(values)))}, expected {', '.join(sorted(wanted))}"
+        )
+    clips, seconds = values["clips"], values["seconds"]
+    frontend, mean = values["frontend"], values["mean"]
+    if type(clips) is not int or not 1 <= clips <= MAX_CLIPS:
+        raise ValueError(f"clips is {shown(clips)}, expected 1 to {MAX_CLIPS}")
+    if type(seconds) not in (int, float) or not 0 <= seconds < MAX_SECONDS:
+        raise ValueError(f"seconds is {shown(seconds)}, expected 0 or more")
+    if not isinstance(frontend, str) or not isinstance(mean, str):
+        raise ValueError("frontend and mean have to be text")
+    if max(map(abs, floats("mean", mean)), default=0.0) > LARGEST:
+        raise ValueError(f"mean has a number beyond {LARGEST:g}, which no feature has")
+    return Profile(frontend, clips, seconds, mean)

@@ -254,12 +254,18 @@ def write(pieces: Iterable[str], output: str | None) -> None:
 
 
 def refuse_inputs(output: str | None, inputs: Iterable[str | Path]) -> None:
-    """Raise UsageError if writing `output` would replace one of the files that are read."""
+    """Raise UsageError if writing `output` would replace one of the files that are read.
+
+    The card that may stand beside a model of others is read with it.
+    """
     if output is None or output == "-":
         return
+    from edge_ser.card import sidecar_path
+
+    read = [place for each in inputs for place in (each, sidecar_path(Path(each)))]
     with suppress(OSError):  # not there yet, or `write` says what is wrong with it
         there = os.stat(output)
-        if stat.S_ISREG(there.st_mode) and any(_is_same(there, path) for path in inputs):
+        if stat.S_ISREG(there.st_mode) and any(_is_same(there, path) for path in read):
             raise UsageError(
                 f"{output}: the place to write to is one of the inputs: name another file"
             )

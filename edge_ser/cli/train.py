@@ -138,7 +138,7 @@ def _train(plan: Plan, seeds: tuple[int, ...], threads: int) -> list[Path]:
 @click.option(
     "--seed",
     "seeds",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**32 - 1),
     multiple=True,
     metavar="N",
     help="In place of the experiment's; may be given more than once.",

@@ -44,6 +44,11 @@ def read_corpus(name_or_path: str | Path) -> Corpus:
     Raises:
         DataError: nothing is there, or what is there does not hold together.
     """
+    if not str(name_or_path).strip():
+        raise DataError(
+            "no corpus, expected a folder, a CSV manifest or a known corpus: name one, in an "
+            "experiment as [data] corpus"
+        )
     path = Path(name_or_path)
     if os.path.isfile(path):
         return Corpus(path.parent.name or path.stem, tuple(read_manifest(path)))

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from edge_ser.documents import read_options, read_toml, shown, to_toml
-from edge_ser.errors import ConfigError, DataError
+from edge_ser.errors import CardError, ConfigError, DataError
 from edge_ser.frontend import PRESETS, FrontendSpec
 from edge_ser.lab.architectures.networks import Network, network
 from edge_ser.lab.augmentation import read_augmentation
@@ -23,6 +23,7 @@ from edge_ser.lab.protocols import ProtocolOptions
 
 __all__ = [
     "DATA",
+    "MAX_SEED",
     "SHIPPED",
     "DataOptions",
     "Experiment",
@@ -41,6 +42,8 @@ SHIPPED = "edge_ser.lab.experiments"
 """Package of the experiments that come with edge-ser."""
 MAX_CLIP_SAMPLES = 1 << 24
 """As cards have it."""
+MAX_SEED = 2**32 - 1
+"""What numpy, Keras and Torch all take."""
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
 
 
@@ -85,6 +88,12 @@ class DataOptions:
                 f"[data.features]: {', '.join(unknown)} is no parameter of a frontend; "
                 "see docs/frontend.md"
             )
+
+        try:
+            self.spec()
+        except CardError as error:
+            said = str(error).removeprefix("frontend: ").partition(";")[0]
+            raise ConfigError(f"[data.features]: {said}") from error
 
     def spec(self) -> FrontendSpec:
         """The frontend."""
@@ -149,7 +158,7 @@ class TrainingOptions:
     """bfloat16 where it serves, on a GPU, in Torch."""
 
     def __post_init__(self) -> None:
-        for name, low in (("epochs", 1), ("batch", 1), ("seed", 0), ("evaluate_every", 1)):
+        for name, low in (("epochs", 1), ("batch", 1), ("evaluate_every", 1)):
             value = getattr(self, name)
             if value < low:
                 raise ConfigError(f"[training]: {name} is {value}, expected {low} or more")
@@ -164,6 +173,7 @@ class TrainingOptions:
             ("weight_decay", 0, 100),
             ("mixup", 0, 100),
             ("balance", 0, 1),
+            ("seed", 0, MAX_SEED),
         ):
             if not least <= getattr(self, name) <= most:
                 raise ConfigError(
@@ -187,6 +197,21 @@ class Experiment:
     training: TrainingOptions
     augmentation: Mapping[str, Any] = field(default_factory=dict)
     """As `edge_ser.lab.augmentation.read_augmentation` takes it; empty for none."""
+
+    def __post_init__(self) -> None:
+        if self.network.kind.framework != "keras":
+            return
+        options = self.training
+        if options.accumulate > 1 or options.mixed_precision:
+            raise ConfigError(
+                "[training]: accumulate and mixed_precision are for Torch, "
+                f"{self.network.name} is a Keras network: leave them out"
+            )
+        if options.weight_decay and options.optimizer == "adam":
+            raise ConfigError(
+                f"[training]: weight_decay is {options.weight_decay} with adam, which in Keras has "
+                "no L2 in its gradient: take optimizer = 'adamw'"
+            )
 
 
 def from_tables(values: Mapping[str, Any], name: str, where: str) -> Experiment:

@@ -19,6 +19,7 @@ from edge_ser.lab.examples import versions_of
 from edge_ser.lab.experiment import Experiment, is_frozen
 from edge_ser.lab.features import runs_folder
 from edge_ser.lab.protocols import Split, splits_of
+from edge_ser.lab.runs import held
 
 __all__ = ["Plan", "plan", "prepare", "train_job"]
 
@@ -132,8 +133,9 @@ def train_job(
             data = embedded(read, experiment, reading)
         for split in planned.splits:
             name = run_name(planned, split, seed)
-            train(experiment, data, split, planned.folder / name, partial(progress, name))
-            _draw(planned.folder / name)
+            with held(planned.folder / name):
+                train(experiment, data, split, planned.folder / name, partial(progress, name))
+                _draw(planned.folder / name)
             done.append(planned.folder / name)
     return done
 

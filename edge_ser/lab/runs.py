@@ -6,9 +6,13 @@ checkpoints: last.* and best.*. Needs no framework.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser.card.documents import strict_json
 from edge_ser.documents import read_toml
 from edge_ser.errors import DataError, EdgeSerError, StorageError
 from edge_ser.lab.calibration import Fold
@@ -28,6 +33,7 @@ __all__ = [
     "Run",
     "claim",
     "fold_of",
+    "held",
     "read_rows",
     "read_run",
     "save_beside",
@@ -39,6 +45,8 @@ CONFIG = "config.toml"
 SPLIT, METRICS, PREDICTIONS = "split.json", "metrics.jsonl", "predictions.json"
 RECORDS = (CONFIG, SPLIT, METRICS, PREDICTIONS)
 """The small files of a run, on which its figures rest."""
+MOST_BYTES = 256 << 20
+"""Of a record; a run of 100,000 test clips and 16 classes has 20 MB of predictions."""
 SUFFIXES = {"keras": ".keras", "torch": ".pt"}
 
 
@@ -81,21 +89,71 @@ def read_run(folder: Path) -> Run:
     try:
         values = read_toml(folder / CONFIG)
         experiment = from_tables(values, "", str(folder / CONFIG))
-        split = Split(**json.loads((folder / SPLIT).read_text()))
+        split = _split(strict_json(_bytes(folder / SPLIT)))
         rows = read_rows(folder)
         path = folder / PREDICTIONS
-        predictions = json.loads(path.read_text()) if path.exists() else None
+        told = strict_json(_bytes(path)) if path.exists() else None
+        predictions = None if told is None else _predictions(told, split, experiment)
     except (OSError, ValueError, TypeError, EdgeSerError) as error:
-        raise DataError(f"{folder}: {error}; expected the folder of a training run") from error
-    if predictions is not None and sorted(predictions) != sorted(split.test):
-        raise DataError(f"{folder}: {PREDICTIONS} is not of {SPLIT}'s test clips: train again")
+        raise DataError(
+            f"{folder}: {error}; expected a whole run folder: copy it again, or train again"
+        ) from error
     return Run(folder, experiment, split, rows, predictions)
 
 
 def read_rows(folder: Path) -> list[dict[str, float]]:
-    """The rows of metrics.jsonl; none where there is no such file."""
+    """The rows of metrics.jsonl; none where there is no such file.
+
+    Raises:
+        ValueError: a line is not that of its epoch, or holds something else than finite numbers.
+    """
     path = folder / METRICS
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    if not path.exists():
+        return []
+    return [_row(strict_json(line), at) for at, line in enumerate(_bytes(path).splitlines())]
+
+
+def _bytes(path: Path) -> bytes:
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path.name} is no file, or over {MOST_BYTES:,} bytes")
+    return path.read_bytes()
+
+
+def _split(values: object) -> Split:
+    if not isinstance(values, dict):
+        raise ValueError(f"{SPLIT} is no object")
+    for name in ("train", "test", "validation", "speakers"):
+        found = values.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise ValueError(f"{name} of {SPLIT} is no list of names")
+        if len(set(found)) < len(found):
+            raise ValueError(f"{name} of {SPLIT} has a name twice")
+    labels = values.get("labels", {})
+    if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
+        raise ValueError(f"labels of {SPLIT} is no object of texts")
+    if not isinstance(values.get("name"), str):
+        raise ValueError(f"{SPLIT} has no name")
+    return Split(**values)
+
+
+def _row(row: object, number: int) -> dict[str, float]:
+    where = f"{METRICS}: line {number + 1}"
+    if not isinstance(row, dict) or row.get("epoch") != number:
+        raise ValueError(f"{where} is not of epoch {number}")
+    if not all(type(v) in (int, float) and math.isfinite(v) for v in row.values()):
+        raise ValueError(f"{where} holds something that is no finite number")
+    return row
+
+
+def _predictions(told: object, split: Split, experiment: Experiment) -> dict[str, list[float]]:
+    if not isinstance(told, dict) or sorted(told) != sorted(split.test):
+        raise ValueError(f"{PREDICTIONS} is not of {SPLIT}'s test clips")
+    classes = len(experiment.data.labels)
+    for name, row in told.items():
+        whole = isinstance(row, list) and len(row) == classes
+        if not whole or not all(type(p) in (int, float) and 0 <= p <= 1 for p in row):
+            raise ValueError(f"{PREDICTIONS} has not {classes} probabilities of {name}")
+    return told
 
 
 def fold_of(run: Run) -> Fold:
@@ -137,6 +195,33 @@ def claim(folder: Path, experiment: Experiment, split: Split) -> None:
         _write_text(path, text)
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Make the folder, and keep other processes from training in it meanwhile.
+
+    Raises:
+        DataError: another one does.
+        StorageError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: {error.strerror}, expected a folder to write to: name another with --runs"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise DataError(
+            f"{folder}: another process trains this run: wait for it, or give another folder with "
+            "--runs"
+        ) from error
+    finally:
+        os.close(descriptor)
+
+
 def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """metrics.jsonl as a whole."""
     _write_text(folder / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
@@ -158,7 +243,7 @@ def save_beside(path: Path, save: Callable[[Path], Any]) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    part = path.with_name(f"{path.stem}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save(part)

@@ -227,7 +227,7 @@ def test_what_cannot_be_shipped(runs: Path, corpus: Corpus, tmp_path: Path) -> N
     lonely = replace(SHIPPED, folds="loso-*")
     with pytest.raises(DataError, match=r"0 runs loso-\*, expected two or more"):
         list(export_shipped(lonely, runs, corpus, tmp_path))
-    with pytest.raises(DataError, match="expected the folder of a training run"):
+    with pytest.raises(DataError, match="expected a whole run folder"):
         list(export_shipped(replace(SHIPPED, shipped="none"), runs, corpus, tmp_path))
 
 

@@ -240,6 +240,28 @@ def test_too_few_labels_or_clips(home: Path, tmp_path: Path) -> None:
         adapt(home / "base.onnx", few, tmp_path / "mine.onnx")
 
 
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("a\x1b[31m", "the label 'a.x1b.31m' has control characters: rename its folder"),
+        ("a\u202eb", "has control characters: rename"),
+        ("n" * 250, "a label has 250 characters, expected 1 to 200: rename"),
+        ("no_speech", "no_speech, which stands for silence: rename"),
+    ],
+)
+def test_labels_that_no_card_can_have_are_refused_first(
+    home: Path, tmp_path: Path, label: str, said: str
+) -> None:
+    clips = read_corpus(home / "tones")
+    named = Corpus("mine", tuple(replace(u, label=label) for u in clips.utterances[:2]))
+    with pytest.raises(DataError, match=said):
+        adapt(home / "base.onnx", named, tmp_path / "mine.onnx", progress=_never)
+
+
+def _never(done: int, of: int) -> None:
+    raise AssertionError("a clip was heard")
+
+
 def test_models_that_cannot_be_adapted(home: Path, tmp_path: Path) -> None:
     clips = read_corpus(home / "tones")
     write_tiny_model(tmp_path / "tiny.onnx", {"low": 0.5, "middle": 0.3, "high": 0.2})
@@ -252,7 +274,7 @@ def test_models_that_cannot_be_adapted(home: Path, tmp_path: Path) -> None:
         adapt(home / "base.onnx", clips, tmp_path / "mine.tflite")
     with pytest.raises(UsageError, match="l2 is 0, expected 1e-06 to 1e"):
         adapt(home / "base.onnx", clips, tmp_path / "mine.onnx", l2=0)
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match=r"gone/mine\.onnx: no such folder: make it"):
         adapt(home / "base.onnx", clips, tmp_path / "gone" / "mine.onnx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh.onnx", "tiny.onnx"]
 

@@ -267,5 +267,10 @@ def test_an_input_is_never_written_over(tmp_path: Path) -> None:
     inputs = ["-", tmp_path / "gone.wav", "a\0b", clip]
     with pytest.raises(UsageError, match=r"link\.wav: .* is one of the inputs"):
         refuse_inputs(str(tmp_path / "link.wav"), inputs)
+    # The card beside a model of others is read with it.
+    card = tmp_path / "model.onnx.edge_ser.json"
+    card.write_text("{}")
+    with pytest.raises(UsageError, match="is one of the inputs"):
+        refuse_inputs(str(card), [tmp_path / "model.onnx"])
     for fine in (None, "-", str(tmp_path / "new.txt"), "/dev/null", "a" * 300):
         refuse_inputs(fine, [*inputs, "/dev/null"])

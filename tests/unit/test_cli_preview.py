@@ -272,7 +272,7 @@ class TestTrained:
         [
             ("tim-tab1", "", 7, "a network of family tim, expected waveform-cnn"),
             ("cnn-custom-32-8", "weights", 7, "no last.pt in it, expected the weights of an epoch"),
-            ("cnn-custom-32-8", "config", 7, "expected the folder of a training run"),
+            ("cnn-custom-32-8", "config", 7, "expected a whole run folder"),
         ],
     )
     def test_runs_that_cannot_be_drawn(

@@ -108,7 +108,7 @@ def test_runs_live_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_a_run_folder_is_read_and_checked(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    with pytest.raises(DataError, match="expected the folder of a training run"):
+    with pytest.raises(DataError, match="expected a whole run folder"):
         read_run(folder)
     values = {
         "name": "tiny",

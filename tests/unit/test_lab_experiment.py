@@ -57,6 +57,20 @@ def test_an_experiment_is_written_and_read_again() -> None:
         ({"training": {"epoch": 3}}, r"\[training\]: 'epoch' is unknown: did you mean epochs\?"),
         ({"training": {"epochs": "3"}}, r"epochs is '3', expected a whole number"),
         ({"training": {"epochs": 0}}, r"epochs is 0, expected 1 or more"),
+        ({"training": {"seed": 2**32}}, r"seed is 4294967296, expected 0 to 4294967295"),
+        ({"training": {"seed": -1}}, r"seed is -1, expected 0 to"),
+        (
+            {"data": {"features": {"n_mels": 0}}},
+            r"\[data.features\]: n_mels is 0, expected 1 to 1024$",
+        ),
+        (
+            {"network": {"name": "functionals-24", "dropout": 2}},
+            r"\[network\]: dropout is 2.*, expected 0 to below 1",
+        ),
+        (
+            {"network": {"name": "plb"}, "training": {"accumulate": 2}},
+            "accumulate and mixed_precision are for Torch, plb is a Keras network",
+        ),
         ({"training": {"beta_1": 1}}, r"beta_1 is 1.0, expected 0 or more, below 1"),
         ({"training": {"learning_rate": 0}}, r"learning_rate is 0.0, expected 0 to 100"),
         ({"training": {"weight_decay": -5.0}}, r"weight_decay is -5.0, expected 0 to 100"),

@@ -65,13 +65,13 @@ class TestRecord:
         [
             ("config.toml", "name =", "config.toml"),
             ("split.json", "[]", "split.json|argument"),
-            ("split.json", "{}", "expected"),
+            ("split.json", "{}", "has no name"),
             ("metrics.jsonl", '{"epoch": 1}\n', "line 1 is not of epoch 0"),
-            ("metrics.jsonl", '{"epoch": 0, "loss": NaN}\n', "no finite number"),
+            ("metrics.jsonl", '{"epoch": 0, "loss": NaN}\n', "not finite"),
             ("metrics.jsonl", '{"epoch": 0, "loss": "low"}\n', "no finite number"),
             ("metrics.jsonl", "7\n", "line 1"),
             ("predictions.json", '{"a": [1, 0]}', "not of split.json"),
-            ("predictions.json", '{"a": [1], "b": [1], "c": [1], "d": [1]}', "2 scores"),
+            ("predictions.json", '{"a": [1], "b": [1], "c": [1], "d": [1]}', "2 probabilities"),
             ("predictions.json", '{"a": 1, "b": [1], "c": [1], "d": [1]}', "expected"),
             ("predictions.json", "[" * 100_000, "expected"),
         ],
@@ -102,7 +102,7 @@ class TestRecord:
 
     def test_a_file_beyond_reason(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         folder = make_run(tmp_path / "run")
-        monkeypatch.setattr("edge_ser.lab.report.records.MOST_BYTES", 10)
+        monkeypatch.setattr("edge_ser.lab.runs.MOST_BYTES", 10)
         with pytest.raises(DataError, match="over 10 bytes"):
             read_record(folder)
 

@@ -50,6 +50,7 @@ def test_whatever_stands_there_is_a_population_or_a_card_error(mean: str, doubt:
         (text(1.0), text(-0.5), r"population.doubt has -0\.5, expected 0 or more"),
         (text(float("nan")), text(1.0), "population.mean has a number that is not finite"),
         (text(1.0), text(float("inf")), "population.doubt has a number that is not finite"),
+        (text(-2e6), text(1.0), "population.mean has a number beyond 1e.06"),
         ("no base64!", text(1.0), "population.mean is no base64"),
         (text(1.0), "AAAA", "population.doubt has 3 bytes, expected 4 for each number"),
         ("A" * 1_000_000, "AAAA", "population has 1000004 characters, at most 1000000"),

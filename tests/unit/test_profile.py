@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from edge_ser.adaptation import adapt, profile_recordings
 from edge_ser.audio import Clip
 from edge_ser.card import InputSpec, ModelCard, ModelFile, Population
+from edge_ser.card.numbers import encoded
 from edge_ser.classifier import (
     Classifier,
     Profile,
@@ -198,14 +200,17 @@ def test_whatever_stands_there_is_a_profile_or_a_config_error(
         ({"clips": 1.0}, "clips is 1.0"),
         ({"clips": 1_000_001}, "clips is 1000001"),
         ({"seconds": -1}, "seconds is -1, expected 0 or more"),
-        ({"seconds": float("nan")}, "seconds is nan"),
+        ({"seconds": float("nan")}, "the number NaN is not finite"),
+        ({"seconds": ["x" * 10**5]}, r"seconds is \[.{60,80}\], expected"),
+        ({"clips": 10**100}, "digits"),
         ({"frontend": 3}, "frontend and mean have to be text"),
         ({"mean": "no base64!"}, "mean is no base64"),
         ({"mean": "AAA="}, "mean has 2 bytes"),
         ({"mean": "AADAfw=="}, "mean has a number that is not finite"),
         ({"edge_ser_profile": 2}, "no edge_ser_profile of version 1"),
-        ({"more": 1}, "more"),
-        ({"mean": "A" * (1 << 20)}, "more than 1048576 bytes"),
+        ({"more": 1}, "it has .*more.*, expected clips, edge_ser_profile, frontend, mean, seconds"),
+        ({"mean": encoded([0.0, -2e6])}, "a number beyond 1e.06, which no feature has"),
+        ({"mean": "A" * (1 << 20)}, "over 1048576 bytes"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(
@@ -218,7 +223,14 @@ def test_what_is_wrong_with_a_file_is_said(
 
 
 def test_a_place_that_holds_no_file(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "gone.json", Path("/dev/zero"), Path("a\0b")):
+    os.mkfifo(tmp_path / "pipe")  # which nobody writes to
+    for path in (
+        tmp_path / "pipe",
+        tmp_path,
+        tmp_path / "gone.json",
+        Path("/dev/zero"),
+        Path("a\0b"),
+    ):
         with pytest.raises(ConfigError, match=r": .*expected a profile"):
             read_profile(path)
 
@@ -370,6 +382,11 @@ def test_what_cannot_be_heard_is_told(home: Path, tmp_path: Path) -> None:
     soundfile.write(quiet, noise(4) / 3000, RATE)
     with pytest.raises(DataError, match="no speech in 1 recordings, expected some"):
         profile_recordings(classifier, [quiet])
+    # A short one is one clip without being cut, and digital silence is nobody's voice.
+    for samples in (np.zeros(RATE), np.zeros(1), np.full(RATE, 1e-5)):
+        soundfile.write(quiet, samples, RATE)
+        with pytest.raises(DataError, match=r"no speech in 1 recordings \(1 .*no speech in it"):
+            profile_recordings(classifier, [quiet])
 
 
 def test_a_model_without_a_population_refuses_before_it_hears(

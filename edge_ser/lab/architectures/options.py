@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from edge_ser.errors import DataError
+
 __all__ = [
     "CapsuleOptions",
     "FunctionalsOptions",
@@ -16,6 +18,8 @@ __all__ = [
     "Wav2Vec2Options",
     "WaveformCnnOptions",
 ]
+
+MAX_HIDDEN = 4096
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ class FunctionalsOptions:
     input_dropout: float = 0.2
     dropout: float = 0.5
     """Of the hidden layer."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.hidden <= MAX_HIDDEN:
+            raise DataError(f"hidden is {self.hidden}, expected 1 to {MAX_HIDDEN}")
+        for name in ("input_dropout", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise DataError(f"{name} is {getattr(self, name)}, expected 0 to below 1")
+        if not 0 <= self.noise <= self.limit <= 1e6:
+            raise DataError(
+                f"noise is {self.noise} and limit {self.limit}, expected 0 <= noise <= limit"
+            )
 
 
 @dataclass(frozen=True)

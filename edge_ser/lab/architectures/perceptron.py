@@ -21,7 +21,6 @@ __all__ = ["Familiarity", "build"]
 
 Tensor = Any
 
-MAX_HIDDEN = 4096
 USUAL = 90
 """Of a hundred training examples, so many are as familiar as can be."""
 
@@ -61,20 +60,11 @@ def build(options: FunctionalsOptions, classes: int, shape: tuple[int, ...]) -> 
         shape: (values,) of one clip.
 
     Raises:
-        DataError: a shape or an option that cannot be taken.
+        DataError: features of another shape.
     """
     if len(shape) != 1:
         raise DataError(
             f"features of shape {shape}, expected (values,): set the frontend functionals"
-        )
-    if not 1 <= options.hidden <= MAX_HIDDEN:
-        raise DataError(f"hidden is {options.hidden}, expected 1 to {MAX_HIDDEN}")
-    for name in ("input_dropout", "dropout"):
-        if not 0 <= getattr(options, name) < 1:
-            raise DataError(f"{name} is {getattr(options, name)}, expected 0 to below 1")
-    if not 0 <= options.noise <= options.limit <= 1e6:
-        raise DataError(
-            f"noise is {options.noise} and limit {options.limit}, expected 0 <= noise <= limit"
         )
     inputs = keras.Input(shape, name="functionals")
     values = layers.Normalization(name="standardise")(inputs)

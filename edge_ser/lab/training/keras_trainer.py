@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from edge_ser.errors import ConfigError, DataError
+from edge_ser.errors import DataError
 from edge_ser.lab.architectures.keras_files import refuse_large
 from edge_ser.lab.architectures.networks import build
 from edge_ser.lab.experiment import Experiment
@@ -51,16 +51,6 @@ class KerasTrainer:
 
     def __init__(self, experiment: Experiment, classes: int, shape: tuple[int, ...]) -> None:
         options = experiment.training
-        if options.accumulate > 1 or options.mixed_precision:
-            raise ConfigError(
-                "[training]: accumulate and mixed_precision are for Torch, "
-                f"{experiment.network.name} is a Keras network: leave them out"
-            )
-        if options.weight_decay and options.optimizer == "adam":
-            raise ConfigError(
-                f"[training]: weight_decay is {options.weight_decay} with adam, which in Keras has "
-                "no L2 in its gradient: take optimizer = 'adamw'"
-            )
         self.batch = options.batch
         self.model = build(experiment.network, classes, shape, options.seed)
         kind = keras.optimizers.AdamW if options.optimizer == "adamw" else keras.optimizers.Adam
