@@ -21,6 +21,7 @@ __all__ = [
     "accuracy_at_coverage",
     "among",
     "apply_temperature",
+    "chance_calibration_error",
     "confusion",
     "expected_calibration_error",
     "fit_temperature",
@@ -99,6 +100,26 @@ def expected_calibration_error(scores: ArrayLike, labels: ArrayLike, bins: int =
     at = np.digitize(confidence, inner, right=True)
     gaps = np.bincount(at, weights=right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(true))
+
+
+def chance_calibration_error(
+    scores: ArrayLike, bins: int = 10, draws: int = 1000, seed: int = 0
+) -> float:
+    """The ECE that as confident a model would show if it were perfectly calibrated.
+
+    With so many clips it is not 0: each clip is right by chance. Here each is right with the
+    probability of its confidence, `draws` times; the mean of the errors.
+
+    >>> 0.03 < chance_calibration_error([[0.7, 0.3]] * 100) < 0.05
+    True
+    """
+    probabilities = np.asarray(scores, dtype=np.float64)
+    confidence = _scored(probabilities, np.zeros(len(probabilities)))[0].max(axis=1)
+    at = np.digitize(confidence, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
+    inside = np.eye(bins)[at]
+    right = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
+    gaps = (right - confidence) @ inside
+    return float(np.abs(gaps).sum(axis=1).mean() / len(confidence))
 
 
 def negative_log_likelihood(scores: ArrayLike, labels: ArrayLike) -> float:

@@ -35,7 +35,7 @@ def _table(records: Iterable[Record]) -> Iterator[str]:
 @output_options
 @debug_option
 def command(format_: str, output: str | None) -> None:
-    """Look at this machine and say what works, what does not, and the mend.
+    """Look at this machine and say what works, what does not, and how to mend it.
 
     Every runtime is tried in a process of its own, so one that crashes is a line of the report.
     Nothing is changed and nothing is sent anywhere.

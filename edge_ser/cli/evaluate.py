@@ -79,7 +79,11 @@ def _figures(report: Report) -> Iterator[str]:
         ],
         right=("all clips", "models: mean", "deviation"),
     )
-    yield f"calibration error (ECE) {percent(report.ece)}"
+    yield (
+        f"calibration error (ECE) {percent(report.ece)}; by chance alone it would be "
+        f"{percent(report.chance_ece)}"
+    )
+    yield f"of the four fifths that it is surest of, {percent(report.accuracy_at_80)} are right"
     yield ""
     if by_model:
         rows = [[m.name, m.n, percent(m.accuracy), percent(m.uar)] for m in report.models]
@@ -127,16 +131,20 @@ def _table(report: Report) -> Iterator[str]:
 def _robustness_table(result: Robustness) -> Iterator[str]:
     yield from _table(result.clean)
     if result.rows:
+        columns = ("accuracy", "UAR", "share", "ECE", "by chance")
         yield ""
         yield from grid(
-            ["perturbation", "accuracy", "UAR", "share"],
+            ["perturbation", *columns],
             [
-                [r.name, percent(r.accuracy), percent(r.uar), percent(r.share_of_clean_uar)]
+                [
+                    *(r.name, percent(r.accuracy), percent(r.uar), percent(r.share_of_clean_uar)),
+                    *(percent(r.ece), percent(r.chance_ece)),
+                ]
                 for r in result.rows
             ],
-            right=("accuracy", "UAR", "share"),
+            right=columns,
         )
-        yield "share: of the UAR without perturbation"
+        yield "share: of the UAR without perturbation; by chance: the ECE of perfect calibration"
 
 
 @dataclass(frozen=True)

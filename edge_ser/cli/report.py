@@ -45,7 +45,7 @@ def command(runs: tuple[str, ...], keys: tuple[str, ...], format_: str, output: 
     RUN is a run folder of 'edge-ser train'. Runs whose configurations differ only in their seeds
     and folds are one experiment; what else differs is found, and stands first in the tables: so
     runs of an ablation become its table. Figures are those of the weights that each run keeps;
-    those of the best epoch, which the papers tell, stand beside and are called leaky.
+    those of the best epoch, which the papers report, stand beside and are called leaky.
 
     \b
     Examples:
@@ -54,7 +54,7 @@ def command(runs: tuple[str, ...], keys: tuple[str, ...], format_: str, output: 
       edge-ser report runs/*/* -o ablation.html
 
     The tables go to standard output, or to FILE with -o: a page with pictures where it ends in
-    .html, Markdown where it ends in .md. A folder that holds no run is told and left out, with
+    .html, Markdown where it ends in .md. A folder that holds no run is reported and left out, with
     exit status 1.
     """
     from edge_ser.lab.report import compare

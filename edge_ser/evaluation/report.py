@@ -76,6 +76,10 @@ class Report:
     """Mean recall of the labels that occur."""
     ece: float | None = None
     """Expected calibration error, 10 bins."""
+    chance_ece: float | None = None
+    """What a perfectly calibrated model, as confident of as many clips, would show by chance."""
+    accuracy_at_80: float | None = None
+    """Share of right labels among the four fifths of the clips that the model is surest of."""
     negative_log_likelihood: float | None = None
     """Nats a clip."""
     confusion: tuple[tuple[int, ...], ...] = ()
@@ -116,6 +120,8 @@ class Report:
             ("accuracy", _percent(self.accuracy)),
             ("UAR", _percent(self.uar)),
             ("calibration error (ECE)", _percent(self.ece)),
+            ("ECE by chance alone", _percent(self.chance_ece)),
+            ("accuracy at 80 % coverage", _percent(self.accuracy_at_80)),
             ("negative log likelihood", f"{self.negative_log_likelihood:.3f}"),
         ]
         return markdown_table(("figure", "value"), rows)
@@ -149,6 +155,9 @@ class RobustnessRow:
     uar: float
     share_of_clean_uar: float
     """1 is no loss."""
+    ece: float | None = None
+    chance_ece: float | None = None
+    """As in `Report`."""
 
 
 @dataclass(frozen=True)
@@ -166,11 +175,15 @@ class Robustness:
     def to_markdown(self) -> str:
         """One table, UAR beside its share of the clean UAR."""
         rows = [
-            (row.name, _percent(row.accuracy), _percent(row.uar), _percent(row.share_of_clean_uar))
+            [
+                *(row.name, _percent(row.accuracy), _percent(row.uar)),
+                *(_percent(row.share_of_clean_uar), _percent(row.ece), _percent(row.chance_ece)),
+            ]
             for row in self.rows
         ]
         title = f"## {self.clean.corpus}: robustness on {self.clean.n} clips"
-        table = markdown_table(("perturbation", "accuracy", "UAR", "of clean UAR"), rows)
+        head = ("perturbation", "accuracy", "UAR", "of clean UAR", "ECE", "ECE by chance")
+        table = markdown_table(head, rows)
         return f"{title}\n\n{table}\n"
 
 

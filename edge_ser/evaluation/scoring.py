@@ -137,7 +137,7 @@ def robustness_table(
     )
     if clean.accuracy is None or clean.uar is None:
         return Robustness(clean, ())
-    rows = [RobustnessRow("clean", clean.accuracy, clean.uar, 1.0)]
+    rows = [_row("clean", clean, clean)]
     for row, (name, perturbation) in enumerate(table.items(), 1):
         report = score(
             corpus,
@@ -147,10 +147,15 @@ def robustness_table(
             seed=seed ^ zlib.crc32(name.encode()),
             progress=lambda done, _, before=row * clips: progress(before + done, total),  # type: ignore[misc]
         )
-        if report.accuracy is not None and report.uar is not None:
-            share = report.uar / clean.uar if clean.uar else 0.0
-            rows.append(RobustnessRow(name, report.accuracy, report.uar, share))
-    return Robustness(clean, tuple(rows))
+        rows.append(_row(name, report, clean))
+    return Robustness(clean, tuple(row for row in rows if row))
+
+
+def _row(name: str, report: Report, clean: Report) -> RobustnessRow | None:
+    if report.accuracy is None or report.uar is None:
+        return None
+    share = report.uar / clean.uar if clean.uar else float(report is clean)
+    return RobustnessRow(name, report.accuracy, report.uar, share, report.ece, report.chance_ece)
 
 
 @dataclass
@@ -189,6 +194,8 @@ class _Tally:
             accuracy=metrics.accuracy(true, predicted),
             uar=metrics.uar(true, predicted),
             ece=metrics.expected_calibration_error(scores, true),
+            chance_ece=metrics.chance_calibration_error(scores),
+            accuracy_at_80=metrics.accuracy_at_coverage(scores, true, 0.8),
             negative_log_likelihood=metrics.negative_log_likelihood(scores, true),
             confusion=tuple(tuple(row) for row in counts.tolist()),
             models=self._by_model(true, predicted),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_ser.bench.macs import macs
-from edge_ser.card import ModelCard, read_model
+from edge_ser.card import ModelCard, Provenance, read_model
 from edge_ser.evaluation.report import markdown_table
 from edge_ser.lab.calibration import COVERAGES
 
@@ -18,6 +18,10 @@ Latency = Mapping[str, float]
 """File name -> milliseconds of one clip through the graph, median, on one machine."""
 
 FORMS = ("-dynamic", "-int8", "-float16")
+NON_COMMERCIAL = "edge_ser_models_nc"
+"""Folder of the distribution whose files are marked."""
+CARD_DIGITS = 4
+"""To which cards round `metrics`."""
 
 
 def catalogue(files: Sequence[Path], latency: Mapping[str, Any]) -> str:
@@ -62,29 +66,52 @@ def _overview(files: Sequence[Path], latency: Mapping[str, Any]) -> str:
             counted = macs(path)
             rows.append(
                 (
-                    f"`{path.name}`",
+                    f"`{path.name}`" + (" nc" if path.parent.name == NON_COMMERCIAL else ""),
                     known.network,
                     "" if known.parameters is None else f"{known.parameters:,}",
                     f"{path.stat().st_size / 1e6:.2f}",
                     f"{counted.total / 1e6:.1f}" + ("+" if counted.uncounted else ""),
                     "" if took is None else f"{took:.2f}",
+                    _tenths(_pooled(known, "accuracy")),
+                    _tenths(_pooled(known, "uar")),
                     _spread(known.metrics, "accuracy"),
                     _spread(known.metrics, "uar"),
                     known.licence,
                 )
             )
-    head = ("file", "network", "parameters", "MB", "MMAC", "ms", "accuracy, %", "UAR, %", "licence")
+    head = (
+        *("file", "network", "parameters", "MB", "MMAC", "ms", "accuracy, pooled, %"),
+        *("UAR, pooled, %", "accuracy, mean ± deviation", "UAR, mean ± deviation", "licence"),
+    )
     machine = latency.get("machine", "no machine yet")
     return "\n\n".join(
         [
             markdown_table(head, rows),
-            f"MMAC: million multiply-accumulates of one clip, of the file's own operators. ms: one "
-            f"clip through the graph, median, one thread, on {machine}. Accuracy and UAR (the mean "
-            "recall of the labels): by the protocol that each model's section names, mean ± "
-            "standard deviation over folds; smaller forms of a network have its figures here, and "
-            "their cards tell what they lose.",
+            "nc: of edge-ser-models-nc. MMAC: million multiply-accumulates of one clip, of the "
+            "file's own operators. ms: one clip through the graph, median, one thread, on "
+            f"{machine}. Accuracy and UAR (the mean recall of the labels): by the protocol that "
+            "each model's section names, of all clips together (pooled) and as mean ± standard "
+            "deviation over folds; smaller forms of a network have its figures here, and their "
+            "cards say what they lose.",
         ]
     )
+
+
+def _pooled(known: Provenance, name: str) -> float | None:
+    """Accuracy or UAR of all clips together; of one split, its figure.
+
+    The row `clean` of the robustness table, where it is the same figure: rounding the card's four
+    digits once more may end a tenth off.
+    """
+    value = known.metrics.get(f"{name}_pooled", known.metrics.get(name))
+    if not isinstance(value, float):
+        return None
+    clean = getattr(known.robustness[0], name) if known.robustness else value
+    return float(clean) if round(clean, CARD_DIGITS) == value else value
+
+
+def _tenths(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
 
 
 def _spread(metrics: Mapping[str, object], name: str) -> str:
@@ -147,7 +174,8 @@ def _calibration(card: ModelCard) -> Iterator[str]:
     ]
     if points:
         said += (
-            f" Right are {_percent(metrics['accuracy_pooled'])} of all clips, {', '.join(points)}."
+            f" Right are {_percent(_pooled(card.provenance, 'accuracy'))} of all clips, "
+            f"{', '.join(points)}."
         )
     if output.uncertain_below is not None:
         said += f" Results below {output.uncertain_below:.2f} are called uncertain"

@@ -282,6 +282,8 @@ REPORT = Report(
     accuracy=0.75,
     uar=0.7,
     ece=0.1,
+    chance_ece=0.02,
+    accuracy_at_80=0.8,
     negative_log_likelihood=0.5,
     confusion=((2, 1), (0, 1)),
     models=(ModelResult("fold 1", 2, 0.5, 0.5), ModelResult("fold 2", 2, 1.0, 1.0)),
@@ -353,7 +355,10 @@ class TestEvaluate:
         assert self.asked == [False, True]
 
     def test_perturb(self, monkeypatch: Patch, capsys: Capture, tmp_path: Path) -> None:
-        rows = (RobustnessRow("clean", 0.75, 0.7, 1.0), RobustnessRow("gain +6 dB", 0.5, 0.35, 0.5))
+        rows = (
+            RobustnessRow("clean", 0.75, 0.7, 1.0),
+            RobustnessRow("gain +6 dB", 0.5, 0.35, 0.5, 0.25, 0.125),
+        )
         heard: list[Any] = []
 
         def table(
@@ -367,11 +372,13 @@ class TestEvaluate:
         soundfile = pytest.importorskip("soundfile")
         soundfile.write(tmp_path / "hum.wav", [0.1, 0.2], 8_000)
         assert main(["evaluate", "mine", "--perturb", "--noise", str(tmp_path)]) == 1
-        assert "gain +6 dB      50.0 %  35.0 %   50.0 %" in capsys.readouterr().out
+        assert (
+            "gain +6 dB      50.0 %  35.0 %   50.0 %  25.0 %     12.5 %" in capsys.readouterr().out
+        )
         [(samples, rate)] = heard
         assert (len(samples), rate) == (2, 8_000)
         assert main(["evaluate", "mine", "--perturb", "--format", "csv"]) == 1
-        assert capsys.readouterr().out.splitlines()[2] == "gain +6 dB,0.5,0.35,0.5"
+        assert capsys.readouterr().out.splitlines()[2] == "gain +6 dB,0.5,0.35,0.5,0.25,0.125"
         main(["evaluate", "mine", "--perturb", "--own-labels"])
         assert self.asked == [False, False, True]
 

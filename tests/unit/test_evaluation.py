@@ -40,6 +40,8 @@ GOLDEN_TABLE = """\
 | accuracy | 75.0 % |
 | UAR | 75.0 % |
 | calibration error (ECE) | 10.0 % |
+| ECE by chance alone | 2.0 % |
+| accuracy at 80 % coverage | 80.0 % |
 | negative log likelihood | 0.500 |
 
 | true \\ predicted | low | high | recall |
@@ -255,6 +257,8 @@ def made_report(**changes: object) -> Report:
         "accuracy": 0.75,
         "uar": 0.75,
         "ece": 0.1,
+        "chance_ece": 0.02,
+        "accuracy_at_80": 0.8,
         "negative_log_likelihood": 0.5,
         "confusion": ((2, 0), (1, 1)),
     }

@@ -109,6 +109,25 @@ def test_the_fitted_temperature_is_the_best_of_its_neighbourhood() -> None:
     assert cost(best) < min(cost(best * 1.01), cost(best / 1.01), cost(1.0))
 
 
+@given(st.integers(20, 400), st.integers(0, 99))
+def test_chance_alone_makes_an_error_that_calibration_cannot_mend(clips: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0.5, 1, clips)
+    scores = np.stack([confidence, 1 - confidence], axis=1)
+    expected = metrics.chance_calibration_error(scores)
+    assert expected == metrics.chance_calibration_error(scores)
+    # Labels drawn as the scores say: their error is one of those that were averaged.
+    drawn = [(rng.random(clips) >= confidence).astype(int) for _ in range(200)]
+    found = [metrics.expected_calibration_error(scores, labels) for labels in drawn]
+    assert np.mean(found) == pytest.approx(expected, rel=0.15)
+
+
+def test_chance_has_no_part_in_what_is_certain() -> None:
+    assert metrics.chance_calibration_error([[1.0, 0.0]] * 9) == 0
+    with pytest.raises(DataError, match="at least one clip"):
+        metrics.chance_calibration_error(np.zeros((0, 2)))
+
+
 def test_calibration_mends_ece() -> None:
     scores, labels = drawn(5, n=5000)
     spoilt = metrics.apply_temperature(scores, 0.4)
