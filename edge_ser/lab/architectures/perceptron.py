@@ -75,5 +75,6 @@ def build(options: FunctionalsOptions, classes: int, shape: tuple[int, ...]) -> 
     values = layers.Dense(options.hidden, activation="relu", name="hidden")(values)
     values = layers.Multiply(name="embedding")([values, trust])
     values = layers.Dropout(options.dropout)(values)
-    outputs = layers.Dense(classes, activation="softmax", name="scores")(values)
+    # Without a bias, which would be all that answers where the embedding has faded.
+    outputs = layers.Dense(classes, activation="softmax", use_bias=False, name="scores")(values)
     return keras.Model(inputs, outputs, name="functionals")
