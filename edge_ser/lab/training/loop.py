@@ -24,6 +24,8 @@ __all__ = ["train"]
 
 Row = dict[str, float]
 Floats = NDArray[np.float32]
+Batch = tuple[Floats, Floats, NDArray[np.bool_]]
+"""Features, targets, and which classes each example's corpus has."""
 
 UNKNOWN = np.float32(-1)
 """In place of a target: the example's corpus does not have this class."""
@@ -133,18 +135,33 @@ def _run_epoch(
     known = examples.known
     targets = np.eye(examples.classes, dtype=np.float32)[labels] * (1 - options.label_smoothing)
     targets += options.label_smoothing * known / known.sum(axis=1, keepdims=True)
-    features, targets, known = features[drawn], targets[drawn], known[drawn]
+    batch = features[drawn], targets[drawn], known[drawn]
     if examples.nonspeech is not None:
-        sounds = rng.choice(len(examples.nonspeech), examples.sounds)
-        features = np.concatenate([features, examples.nonspeech[sounds]])
-        even = np.full((examples.sounds, examples.classes), 1 / examples.classes, np.float32)
-        targets, known = np.concatenate([targets, even]), np.concatenate([known, even > 0])
-        mixed = rng.permutation(len(features))
-        features, targets, known = features[mixed], targets[mixed], known[mixed]
+        batch = _with_sounds(*batch, examples.nonspeech, examples.sounds, rng)
     if options.mixup:
-        features, targets, known = _mixed(features, targets, known, options.mixup, rng)
+        batch = _mixed(*batch, options.mixup, rng)
+    features, targets, known = batch
     loss, accuracy = trainer.run_epoch(features, np.where(known, targets, UNKNOWN), rate, inner)
     return {"loss": loss, "accuracy": accuracy}
+
+
+def _with_sounds(
+    features: Floats,
+    targets: Floats,
+    known: NDArray[np.bool_],
+    sounds: Floats,
+    number: int,
+    rng: np.random.Generator,
+) -> Batch:
+    """So many sounds that are no speech among the examples, each class as right as the others."""
+    heard = sounds[rng.choice(len(sounds), number)]
+    even = np.full((number, targets.shape[1]), 1 / targets.shape[1], np.float32)
+    order = rng.permutation(len(features) + number)
+    return (
+        np.concatenate([features, heard])[order],
+        np.concatenate([targets, even])[order],
+        np.concatenate([known, even > 0])[order],
+    )
 
 
 def _mixed(
@@ -153,7 +170,7 @@ def _mixed(
     known: NDArray[np.bool_],
     alpha: float,
     rng: np.random.Generator,
-) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+) -> Batch:
     """Each example mixed with another one, by a share from Beta(alpha, alpha).
 
     H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
