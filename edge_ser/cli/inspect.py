@@ -62,12 +62,13 @@ def _frontend(spec: FrontendSpec, clip_samples: int) -> str:
             f"{spec.n_fft}, hop {spec.hop_length}"
         )
     if spec.kind == "functionals":
+        pooled = f", {spec.pool_bands} averaged" if spec.pool_bands > 1 else ""
         return (
             f"functionals: {spec.width:,} statistics over the clip of {spec.n_mels} mel bands "
-            f"({spec.mel_scale}) of {spec.fmin:g} to {spec.fmax:g} Hz, {spec.n_mfcc} cepstra, "
-            f"level and pitch of {spec.pitch_floor:g} to {spec.pitch_ceiling:g} Hz, "
-            f"{spec.window} window of {spec.win_length} in an FFT of {spec.n_fft}, "
-            f"hop {spec.hop_length}"
+            f"({spec.mel_scale}{pooled}) of {spec.fmin:g} to {spec.fmax:g} Hz, "
+            f"{spec.n_mfcc} cepstra, level and pitch of {spec.pitch_floor:g} to "
+            f"{spec.pitch_ceiling:g} Hz, {spec.window} window of {spec.win_length} in an FFT of "
+            f"{spec.n_fft}, hop {spec.hop_length}"
         )
     count = f"{spec.n_mfcc} coefficients of " if spec.kind == "mfcc" else ""
     limit = "" if spec.top_db is None else f", top_db {spec.top_db:g}"

@@ -74,7 +74,7 @@ def functionals(log_mel: Array, pitch: Array, level: Array, spec: FrontendSpec) 
     frame_s = spec.hop_length / spec.rate
     return np.concatenate(
         [
-            _statistics(tracks).ravel(),
+            _pooled(_statistics(tracks), spec).ravel(),
             _modulation(moving, frame_s).ravel(),
             _melody(pitch.astype(np.float64), level, frame_s),
         ]
@@ -88,7 +88,10 @@ def names(spec: FrontendSpec) -> list[str]:
     >>> names(PRESETS["functionals"])[0], names(PRESETS["functionals"])[-1]
     ('band_0.mean', 'pitch.outcry')
     """
-    bands = [f"band_{number}" for number in range(spec.n_mels)]
+    pool = spec.pool_bands
+    bands = [f"band_{first}" for first in range(0, spec.n_mels, pool)]
+    if pool > 1:
+        bands = [f"bands_{first}_to_{first + pool - 1}" for first in range(0, spec.n_mels, pool)]
     cepstra = [f"cepstrum_{number}" for number in range(spec.n_mfcc)]
     slopes = [f"{name}.slope" for name in cepstra]
     groups = [f"bands_{first}" for first in range(0, spec.n_mels, BAND_GROUP)]
@@ -152,6 +155,14 @@ def _statistics(tracks: Array) -> Array:
             _quantiles(tracks, QUANTILES).T,
         ]
     )
+
+
+def _pooled(statistics: Array, spec: FrontendSpec) -> Array:
+    """Means over neighbouring bands, which come first; the other tracks as they are."""
+    if spec.pool_bands == 1:
+        return statistics
+    bands = statistics[:, : spec.n_mels].reshape(len(statistics), -1, spec.pool_bands).mean(axis=2)
+    return np.concatenate([bands, statistics[:, spec.n_mels :]], axis=1)
 
 
 def _quantiles(values: Array, shares: tuple[float, ...]) -> Array:

@@ -116,6 +116,9 @@ class FrontendSpec:
     """Decibels; frames before the first and after the last that is within this of the loudest are
     no speech, in functionals."""
 
+    pool_bands: int = 1
+    """Of so many neighbouring bands the statistics are averaged, in functionals."""
+
     copies: int = 1
     """How often the frames of a clip are laid end to end: networks trained on the channels of a
     stereo recording one after the other take a mono one twice."""
@@ -146,6 +149,7 @@ class FrontendSpec:
             ("copies", 1, MAX_COPIES),
             ("octave_cost", 0, 1),
             ("active_db", 1, 200),
+            ("pool_bands", 1, self.n_mels),
         ):
             value = getattr(self, name)
             _require(low <= value <= high, f"{name} is {value}, expected {low} to {high}")
@@ -223,7 +227,9 @@ class FrontendSpec:
             "log_mel": self.n_mels,
             "pitch": PITCH_VALUES,
             "functionals": (
-                len(STATISTICS) * self._tracks + (len(MODULATION_HZ) - 1) * moving + len(MELODY)
+                len(STATISTICS) * (self._tracks - self.n_mels + self.n_mels // self.pool_bands)
+                + (len(MODULATION_HZ) - 1) * moving
+                + len(MELODY)
             ),
             "waveform": 1,
         }[self.kind]
@@ -259,6 +265,10 @@ class FrontendSpec:
             f"n_mels is {self.n_mels}, expected a multiple of {BAND_GROUP} for functionals",
         )
         _require(
+            self.n_mels % self.pool_bands == 0,
+            f"pool_bands is {self.pool_bands}, expected a divisor of n_mels, {self.n_mels}",
+        )
+        _require(
             self.log == "db" and self.copies == 1 and self.normalise == "none",
             f"functionals with log {self.log}, copies {self.copies} and normalise "
             f"{self.normalise}, expected db, 1 and none",
@@ -284,8 +294,14 @@ class FrontendSpec:
         return cls(**known)
 
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON form: the same spec has the same digest everywhere."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        """SHA-256 of what differs from the defaults: the same spec has the same digest everywhere.
+
+        A later version with more parameters gives it, too, so that caches and profiles stay good.
+        """
+        told = {
+            f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default
+        }
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 

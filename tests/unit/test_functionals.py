@@ -308,6 +308,8 @@ class TestSpec:
             ({"copies": 2}, "copies 2 and normalise none, expected db, 1 and none"),
             ({"normalise": "zero_mean_unit_variance"}, "normalise zero_mean_unit_variance, expect"),
             ({"active_db": 0.5}, "active_db is 0.5, expected 1 to 200"),
+            ({"pool_bands": 0}, "pool_bands is 0, expected 1 to 64"),
+            ({"pool_bands": 3}, "pool_bands is 3, expected a divisor of n_mels, 64"),
             ({"active_db": 201}, "active_db is 201.0, expected 1 to 200"),
             ({"win_length": 400}, "expected a window of two periods .427. and an FFT of one"),
             ({"fmax": 400.0}, "pitch from 75.0 to 500.0 Hz in a band up to 400.0"),
@@ -329,3 +331,18 @@ class TestSpec:
         assert SPEC.shape((frames - 1) * SPEC.hop_length) == (1_437,)
         with pytest.raises(CardError, match="more than 8388608 values"):
             SPEC.shape(frames * SPEC.hop_length)
+
+
+@pytest.mark.parametrize("pool", [2, 4, 64])
+def test_statistics_of_neighbouring_bands_are_averaged(pool: int) -> None:
+    samples = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
+    pooled = replace(SPEC, pool_bands=pool)
+    whole, made = Frontend(SPEC)(samples), Frontend(pooled)(samples)
+    assert made.shape == (pooled.width,) == pooled.shape(len(samples))
+    found, known = (dict(zip(names(s), v, strict=True)) for s, v in ((pooled, made), (SPEC, whole)))
+    assert len(found) == len(made)
+    for first in range(0, 64, pool):
+        mean = np.mean([known[f"band_{band}.q75"] for band in range(first, first + pool)])
+        assert found[f"bands_{first}_to_{first + pool - 1}.q75"] == pytest.approx(mean, abs=1e-4)
+    for name in ("cepstrum_3.slope.mean", "level.deviation", "bands_8.at_2.8_hz", "pitch.q50"):
+        assert found[name] == known[name]
