@@ -136,7 +136,14 @@ def test_shipped_experiments_fit_their_networks(name: str) -> None:
     if found.data.frontend == "cktim-stereo":
         assert found.data.spec().shape(found.data.clip_samples) == (39, 700)
         return
-    assert found.data.spec().shape(found.data.clip_samples) == own.spec().shape(own.clip_samples)
+    shape = found.data.spec().shape(found.data.clip_samples)
+    if found.network.family == "functionals":  # takes as many values as there are
+        (values,) = shape
+        hidden = found.network.options.hidden
+        # Mean and deviation, the hidden layer and nine labels: small as promised.
+        assert 2 * values + (values + 1) * hidden + 9 * hidden < 100_000
+    else:
+        assert shape == own.spec().shape(own.clip_samples)
     first = shipped()[name].read_text().splitlines()[0]
     assert first.startswith("# ") and len(first) > 20
 
