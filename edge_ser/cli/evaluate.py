@@ -252,7 +252,7 @@ def command(
     \b
     Examples:
       edge-ser evaluate my_recordings/ --model emotion-emodb
-      edge-ser evaluate emodb --folds models/folds/emotion-emodb --plot confusion.png
+      edge-ser evaluate emodb --folds models/folds/emotion-emodb --plot matrix.png
       edge-ser evaluate my_recordings/ --model emotion-emodb --own-labels
       edge-ser evaluate clips.csv --perturb --noise noises/ -o report.txt
 

@@ -90,7 +90,7 @@ def read_run(folder: Path) -> Run:
         values = read_toml(folder / CONFIG)
         experiment = from_tables(values, "", str(folder / CONFIG))
         split = _split(strict_json(_bytes(folder / SPLIT)))
-        rows = read_rows(folder)
+        rows = [_row(row, number) for number, row in enumerate(read_rows(folder))]
         path = folder / PREDICTIONS
         told = strict_json(_bytes(path)) if path.exists() else None
         predictions = None if told is None else _predictions(told, split, experiment)
@@ -101,16 +101,18 @@ def read_run(folder: Path) -> Run:
     return Run(folder, experiment, split, rows, predictions)
 
 
-def read_rows(folder: Path) -> list[dict[str, float]]:
-    """The rows of metrics.jsonl; none where there is no such file.
+def read_rows(folder: Path) -> list[Any]:
+    """The lines of metrics.jsonl, whatever they hold; none where there is no such file.
+
+    Of a training that was killed they may be more than there are epochs in its checkpoint.
 
     Raises:
-        ValueError: a line is not that of its epoch, or holds something else than finite numbers.
+        ValueError: a line is no JSON.
     """
     path = folder / METRICS
     if not path.exists():
         return []
-    return [_row(strict_json(line), at) for at, line in enumerate(_bytes(path).splitlines())]
+    return [strict_json(line) for line in _bytes(path).splitlines()]
 
 
 def _bytes(path: Path) -> bytes:

@@ -102,7 +102,11 @@ class TestAdapt:
             (["gone.onnx", "tones", "-o", "m.onnx"], 3, "gone.onnx"),
             (["base.onnx", "gone", "-o", "m.onnx"], 7, "gone"),
             (["base.onnx", "tones/low", "-o", "m.onnx"], 7, "tones/low"),
-            (["base.onnx", "tones", "-o", "gone/m.onnx"], 6, "cannot be written"),
+            (
+                ["base.onnx", "tones", "-o", "gone/m.onnx"],
+                6,
+                "gone/m.onnx: no such folder: make it",
+            ),
         ],
     )
     def test_errors_are_one_line(
