@@ -11,7 +11,6 @@ the corpus has. `--own` fits the same labels as labels of one's own, without wha
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -30,7 +29,7 @@ from edge_ser.errors import DataError
 from edge_ser.evaluation import spread
 from edge_ser.evaluation.report import markdown_table
 
-from .conditions import RECORDS, conditions, one_line, write_record
+from .conditions import conditions, publish
 from .folds import fold_models, unheard_by
 
 Floats = NDArray[np.float64]
@@ -184,13 +183,8 @@ def main() -> int:
         "summary": summary(outcomes),
         "speakers": [asdict(outcome) for outcome in outcomes],
     }
-    text = page(outcomes)
-    print(json.dumps(record, indent=1) if given.json else text)
-    if given.record:
-        said = ", ".join(f"{name} {value}" for name, value in asked.items())
-        write_record(
-            RECORDS, given.record, record, f"# Adapting\n\n{one_line(known)}; {said}\n\n{text}"
-        )
+    said = ", ".join(f"{name} {value}" for name, value in asked.items())
+    publish(given, record, f"Adapting: {said}", page(outcomes))
     return 0
 
 

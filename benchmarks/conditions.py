@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from edge_ser import __version__
 from edge_ser.bench.conditions import read_commit
 from edge_ser.doctor.machine import read_machine
 
-__all__ = ["ONE_THREAD", "RECORDS", "conditions", "one_line", "write_record"]
+__all__ = ["ONE_THREAD", "RECORDS", "conditions", "one_line", "publish", "write_record"]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RECORDS = CHECKOUT / "benchmarks" / "records"
@@ -47,6 +48,21 @@ def one_line(known: Mapping[str, Any]) -> str:
         f"load {known['load_before']} beforehand, edge-ser {known['versions']['edge-ser']} "
         f"({known['commit']}), {known['date']}"
     )
+
+
+def publish(given: argparse.Namespace, record: Mapping[str, Any], title: str, text: str) -> None:
+    """Print what was measured, and keep it where `--record` names a place.
+
+    Args:
+        given: `json` for every figure in place of the table, `record` for a name.
+        record: with its `conditions`.
+        title: of the page.
+        text: the table.
+    """
+    print(json.dumps(record, indent=1) if given.json else text)
+    if given.record:
+        head = f"# {title}\n\n{one_line(record['conditions'])}"
+        write_record(RECORDS, given.record, record, f"{head}\n\n{text}")
 
 
 def write_record(folder: Path, name: str, record: Mapping[str, Any], page: str) -> None:

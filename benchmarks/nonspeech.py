@@ -11,7 +11,6 @@ helped to choose a method; the odd ones show what it is worth.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from edge_ser.corpora.utterances import audio_files
 from edge_ser.errors import DataError
 from edge_ser.evaluation.report import markdown_table
 
-from .conditions import RECORDS, conditions, one_line, write_record
+from .conditions import conditions, publish
 
 WINDOW_S = 3
 LEAST_S = 1
@@ -101,15 +100,7 @@ def main() -> int:
     known = conditions()
     rows = list(measure([load_model(name) for name in given.models], windows(given.noise)))
     record = {"conditions": known, "rows": rows}
-    text = page(rows)
-    print(json.dumps(record, indent=1) if given.json else text)
-    if given.record:
-        write_record(
-            RECORDS,
-            given.record,
-            record,
-            f"# Sure of an emotion where nobody speaks\n\n{one_line(known)}\n\n{text}",
-        )
+    publish(given, record, "Sure of an emotion where nobody speaks", page(rows))
     return 0
 
 

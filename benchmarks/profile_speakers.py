@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,7 +34,7 @@ from edge_ser.evaluation import spread
 from edge_ser.evaluation.report import markdown_table
 from edge_ser.runtime import Interpreter, open_model
 
-from .conditions import RECORDS, conditions, one_line, write_record
+from .conditions import conditions, publish
 from .folds import fold_models, unheard_by
 
 NEUTRAL = "neutral"
@@ -297,15 +296,7 @@ def main() -> int:
     rows = list(measure(given.corpus, given.folds, given.seconds, given.draws))
     asked = {"corpus": given.corpus, "draws": given.draws}
     record = {"conditions": known, "asked": asked, "rows": [asdict(row) for row in rows]}
-    text = page(rows)
-    print(json.dumps(record, indent=1) if given.json else text)
-    if given.record:
-        write_record(
-            RECORDS,
-            given.record,
-            record,
-            f"# Profiles without labels: {given.corpus}\n\n{one_line(known)}\n\n{text}",
-        )
+    publish(given, record, f"Profiles without labels: {given.corpus}", page(rows))
     return 0
 
 

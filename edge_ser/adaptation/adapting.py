@@ -246,11 +246,7 @@ def _written(output: Path, payload: bytes, card: ModelCard) -> ModelFile:
     """
     part = output.with_name(f".{secrets.token_hex(4)}{output.suffix}")
     try:
-        try:
-            write_model(part, payload, card)
-        except StorageError as error:
-            # It names the part, which nobody asked for.
-            raise StorageError(str(error).replace(str(part), str(output))) from error
+        write_model(part, payload, card)
         result = verify(part)
         bad = next(
             (stage for stage in result.stages if stage.status in ("failed", "not run")), None
@@ -261,6 +257,9 @@ def _written(output: Path, payload: bytes, card: ModelCard) -> ModelFile:
                 "run 'edge-ser verify' on the model that was given"
             )
         os.replace(part, output)
+    except StorageError as error:
+        # It names the part, which nobody asked for.
+        raise StorageError(str(error).replace(str(part), str(output))) from error
     except OSError as error:
         raise StorageError(
             f"{output}: cannot be written ({error.strerror}); choose another folder"

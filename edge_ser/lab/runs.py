@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.card.documents import strict_json
-from edge_ser.documents import read_toml
+from edge_ser.documents import read_toml, regular_contents
 from edge_ser.errors import DataError, EdgeSerError, StorageError
 from edge_ser.lab.calibration import Fold
 from edge_ser.lab.experiment import Experiment, as_toml, from_tables
@@ -107,18 +107,22 @@ def read_rows(folder: Path) -> list[Any]:
     Of a training that was killed they may be more than there are epochs in its checkpoint.
 
     Raises:
-        ValueError: a line is no JSON.
+        DataError: a line is no JSON.
     """
     path = folder / METRICS
     if not path.exists():
         return []
-    return [strict_json(line) for line in _bytes(path).splitlines()]
+    try:
+        return [strict_json(line) for line in _bytes(path).splitlines()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; copy it again, or remove the folder") from error
 
 
 def _bytes(path: Path) -> bytes:
-    if not path.is_file() or path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{path.name} is no file, or over {MOST_BYTES:,} bytes")
-    return path.read_bytes()
+    try:
+        return regular_contents(path, MOST_BYTES)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def _split(values: object) -> Split:

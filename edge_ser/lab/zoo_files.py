@@ -66,8 +66,8 @@ def export_shipped(
     """All files of one network; yields each as it is written.
 
     `models`, or models/nc/edge_ser_models_nc, gets the files of the run that is shipped; the folder
-    folds/NAME the model of each fold, at will the shipped run's checkpoint, and runs/ with the
-    records on which all figures rest. The robustness table in the cards is that of
+    folds/NAME the model of each fold, the shipped run's checkpoint where `checkpoint` says so, and
+    runs/ with the records on which all figures rest. The robustness table in the cards is that of
     folds/NAME/robustness.json, which `edge-ser evaluate --folds folds/NAME --perturb` writes.
 
     Args:

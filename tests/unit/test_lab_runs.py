@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edge_ser.errors import DataError, StorageError
-from edge_ser.lab.runs import held, read_run, save_beside
+from edge_ser.lab.runs import held, read_rows, read_run, save_beside
 
 from .lab_report_runs import make_run
 
@@ -95,5 +95,12 @@ def test_records_that_have_no_end(tmp_path: Path) -> None:
         read_run(folder)
     (folder / "predictions.json").unlink()
     (folder / "predictions.json").symlink_to("/dev/zero")
-    with pytest.raises(DataError, match=r"predictions\.json is no file"):
+    with pytest.raises(DataError, match=r"predictions\.json: not a regular file"):
         read_run(folder)
+
+
+def test_rows_that_are_no_json_do_not_begin_a_training(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    (folder / "metrics.jsonl").write_text('{"epoch": 0, "lo')
+    with pytest.raises(DataError, match=r"metrics\.jsonl: .*; copy it again, or remove the folder"):
+        read_rows(folder)

@@ -30,7 +30,7 @@ class Familiarity(layers.Layer):  # type: ignore[misc]
     """How far a network is to be believed of values so far from what it learnt on: 1 down to 0.
 
     The mean square of standardised values is near 1 for a clip like those of the training, whoever
-    speaks, and 2 to 5 for barks, rain and engines. Up to `usual` the trust is 1, beyond it
+    speaks, and mostly 2 to 5 for barks, rain and engines. Up to `usual` the trust is 1, beyond it
     (usual / mean square)^2. Training itself is not touched.
     """
 
