@@ -32,9 +32,9 @@ __all__ = ["export_run", "export_untrained", "finished"]
 PROBED_CLIPS = 8
 FEWEST_SPEAKERS = 3
 MOST_DOUBT = 1000.0
+"""Clips; a value in which speakers hardly differ is left as it is."""
 CAUTION = 4.0
 """Of doubt: a few clips of one person differ by the same mood or sentence in all values at once."""
-"""Clips; a value in which speakers hardly differ is left as it is."""
 PREDICTED = 1e-3
 """Largest difference of a probability from the training's own: another machine rounds otherwise."""
 JUDGED_CLIPS = 500

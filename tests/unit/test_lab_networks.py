@@ -145,6 +145,7 @@ def test_the_unfamiliar_fades() -> None:
         ({}, (196, 39), r"features of shape \(196, 39\), expected \(values,\)"),
         ({"hidden": 0}, (9,), "hidden is 0, expected 1 to 4096"),
         ({"hidden": 5_000}, (9,), "hidden is 5000, expected 1 to 4096"),
+        ({"rank": -1}, (9,), "rank is -1, expected 0 to 4096"),
         ({"dropout": 1.0}, (9,), "dropout is 1.0, expected 0 to below 1"),
         ({"input_dropout": -0.1}, (9,), "input_dropout is -0.1, expected 0 to below 1"),
         ({"noise": 6.0}, (9,), "noise is 6.0 and limit 5.0, expected 0 <= noise <= limit"),

@@ -47,6 +47,9 @@ class FunctionalsOptions:
 
     hidden: int = 24
     """Units of the one hidden layer, which is the embedding."""
+    rank: int = 0
+    """Sums of the values that the hidden layer sees in their place: many units cost few parameters
+    so. 0 for all values themselves."""
     limit: float = 5.0
     """Standardised values beyond plus and minus this are taken for it: of a noise never heard, a
     statistic may be any number of deviations off."""
@@ -59,6 +62,8 @@ class FunctionalsOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.hidden <= MAX_HIDDEN:
             raise DataError(f"hidden is {self.hidden}, expected 1 to {MAX_HIDDEN}")
+        if not 0 <= self.rank <= MAX_HIDDEN:
+            raise DataError(f"rank is {self.rank}, expected 0 to {MAX_HIDDEN}")
         for name in ("input_dropout", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{name} is {getattr(self, name)}, expected 0 to below 1")

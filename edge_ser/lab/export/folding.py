@@ -5,7 +5,8 @@ workshop. Batch normalisation goes into the kernels too, and both streams run as
 
 - low-rank: kernels are smooth, so a few curves over the lags span those of a whole model. One
   causal Toeplitz matrix of these curves serves every convolution; what is left of each is one
-  matrix product over channels and curves.
+  matrix product over channels and curves. The file has the curves alone: the runtime makes the
+  matrix of them once, as it loads.
 - dft: transforms as matrix products, one small product a bin; exact, but with larger files.
 - convolution: a plain one; exact, and slowest.
 """
@@ -148,8 +149,8 @@ def _candidates(
     for wanted in RESIDUALS:
         rank, residual = _rank(stages, curves, wanted)
         if rank <= min(MAX_RANK, frames):
-            toeplitz = _toeplitz(curves[:rank])
             basis = curves[:rank]
+            toeplitz = _Toeplitz(basis)
             low = [_LowRank(toeplitz, stage, basis) for stage in stages]
             yield "low-rank", rank, residual, low
     analysis, synthesis = _transforms(frames)
@@ -185,14 +186,6 @@ def _rank(stages: Sequence[_Stage], curves: Tensor, wanted: float) -> tuple[int,
     return rank, float(worst[rank])
 
 
-def _toeplitz(basis: Tensor) -> Tensor:
-    """Shape (frames, rank * frames): row s, column (r, t) is curve r at lag t - s, or 0 before."""
-    rank, frames = basis.shape
-    lag = torch.arange(frames)[None, :] - torch.arange(frames)[:, None]
-    values = basis[:, lag.clamp_min(0)] * (lag >= 0)
-    return values.permute(1, 0, 2).reshape(frames, rank * frames).float()
-
-
 def _transforms(frames: int) -> tuple[Tensor, Tensor]:
     """Real Fourier analysis (frames, 2 * bins) and synthesis (2 * bins, frames) without wrapping.
 
@@ -207,21 +200,41 @@ def _transforms(frames: int) -> tuple[Tensor, Tensor]:
     return waves.T.contiguous().float(), (waves * torch.cat([weight, weight])).float()
 
 
+class _Toeplitz(nn.Module):  # type: ignore[misc]
+    """(frames, rank * frames): row s, column (r, t) is curve r at lag t - s, or 0 before.
+
+    By shapes alone, without an index: the curve and as many zeros, again and again, cut into rows
+    one shorter, so that each begins one value earlier.
+    """
+
+    def __init__(self, basis: Tensor) -> None:
+        super().__init__()
+        self.rank, self.frames = basis.shape
+        # With an axis of one to repeat along: the exporter would fold a new view to a new constant.
+        self.register_buffer("curves", functional.pad(basis, (0, self.frames)).float()[:, None])
+
+    def forward(self) -> Tensor:
+        rank, frames = self.rank, self.frames
+        again = self.curves.expand(rank, frames, 2 * frames).reshape(rank, -1)
+        rows = again[:, : frames * (2 * frames - 1)].reshape(rank, frames, 2 * frames - 1)
+        return rows[:, :, :frames].permute(1, 0, 2).reshape(frames, rank * frames)
+
+
 class _LowRank(nn.Module):  # type: ignore[misc]
     """(clips, streams, channels, frames) to the same shape."""
 
-    def __init__(self, toeplitz: Tensor, stage: _Stage, basis: Tensor) -> None:
+    def __init__(self, toeplitz: _Toeplitz, stage: _Stage, basis: Tensor) -> None:
         super().__init__()
         streams, outputs, inputs, _ = stage.kernel.shape
         # For shapes that are fixed when traced.
         self.shape = (-1, streams, inputs * len(basis), basis.shape[1])
-        self.register_buffer("toeplitz", toeplitz)
+        self.toeplitz = toeplitz
         mixing = (stage.kernel @ basis.T).reshape(streams, outputs, inputs * len(basis))
         self.register_buffer("mixing", mixing.float())
         self.register_buffer("bias", stage.bias.float())
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mixing @ (x @ self.toeplitz).reshape(self.shape) + self.bias
+        return self.mixing @ (x @ self.toeplitz()).reshape(self.shape) + self.bias
 
 
 class _Dft(nn.Module):  # type: ignore[misc]

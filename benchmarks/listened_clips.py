@@ -1,0 +1,265 @@
+"""What `edge-ser listen` makes of people whom its models never heard.
+
+    python -m edge_ser.benchmarks.listened_clips emodb FOLDS [--microphone 2] [--record NAME]
+
+All clips of a speaker are one stream, 1 to 3 s apart, and `edge-ser listen --input` hears it with
+the first fold model that was trained on none of this speaker's clips: as recorded in digital
+silence, and 12 dB softer with a microphone's self-noise of -60 dBFS. "clips" is what the same model
+says of each clip by itself, as recorded. An event is about the utterance of which most was
+classified; the last one counts.
+
+With `--microphone N`, the streams of the N speakers with the fewest clips are also played, in real
+time, into a virtual microphone (PulseAudio), and its events held against those of the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from edge_ser.audio import read_clip
+from edge_ser.classifier import Classifier
+from edge_ser.corpora import Utterance, read_corpus
+from edge_ser.evaluation.report import markdown_table
+
+from .conditions import conditions, publish
+from .event_matching import Heard, Outcome, match, summary
+from .folds import fold_models, unheard_by
+from .listening_process import listening
+from .offline import Samples
+from .streams import StreamOptions, Truth, chunks, spoken, whole
+from .virtual_microphone import Player, virtual_microphone
+
+RATE = 16_000
+GAIN_DB = -12.0
+NOISE_DBFS = -60.0
+AS_RECORDED, SOFTER = "as recorded", f"{-GAIN_DB:g} dB softer, noise of {NOISE_DBFS:g} dBFS"
+STARTS_S = 6.0
+"""Until the listener has loaded its model."""
+ENDS_S = 3.0
+"""Until the last utterance has come through."""
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Speaker:
+    """A speaker's clips as a stream, and a model that heard none of them."""
+
+    name: str
+    model: Classifier
+    samples: Samples
+    truths: Sequence[Truth]
+    right: int
+    """Clips that the model answers rightly, each by itself."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A condition, over all speakers."""
+
+    condition: str
+    utterances: int
+    clips: float
+    """Share of the clips by themselves that are right."""
+    utterances_right: float
+    events_right: float
+    no_event: float
+    events_each: float
+    false: int
+    """Events about no utterance."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One speaker through the microphone."""
+
+    speaker: str
+    by_file: int
+    """Events."""
+    by_microphone: int
+    same_labels: int
+    """Of events in the same order."""
+    shift_s: float
+    """Largest deviation of an event's start or end from the file's, less their median."""
+
+
+def streams(corpus: str, folds: Path, seed: int) -> list[Speaker]:
+    """Every speaker of a corpus, clips in a seeded order."""
+    models, utterances = fold_models(folds), read_corpus(corpus).utterances
+    names = sorted({each.speaker for each in utterances if each.speaker})
+    return [
+        _stream(name, [each for each in utterances if each.speaker == name], models, [seed, at])
+        for at, name in enumerate(names)
+    ]
+
+
+def _stream(
+    name: str, utterances: Sequence[Utterance], models: Sequence[Classifier], seed: Sequence[int]
+) -> Speaker:
+    clips = [read_clip(each.path) for each in utterances]
+    model = unheard_by(name, clips, models)
+    pairs = zip(clips, utterances, strict=True)
+    right = sum(model.crop(clip).label == each.label for clip, each in pairs)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(utterances))
+    said = (spoken(utterances[at], RATE) for at in order)
+    samples, truths = whole(chunks(said, RATE, rng, StreamOptions()))
+    return Speaker(name, model, samples, truths, right)
+
+
+def softer(samples: Samples, rng: np.random.Generator) -> Samples:
+    """As a microphone hears it that is farther away and has noise of its own."""
+    noise = rng.standard_normal(len(samples), dtype=np.float32)
+    return np.float32(10 ** (GAIN_DB / 20)) * samples + np.float32(10 ** (NOISE_DBFS / 20)) * noise
+
+
+def by_file(samples: Samples, model: Path) -> list[Event]:
+    """The events of a stream that `edge-ser listen` reads from a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "stream.wav"
+        soundfile.write(file, samples, RATE, subtype="PCM_24")
+        command = [sys.executable, "-m", "edge_ser.cli", "listen", "--format", "jsonl"]
+        command += ["--model", str(model), "--input", str(file), "--pace", "fast"]
+        # What it says of trouble goes where ours does.
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def by_microphone(samples: Samples, model: Path) -> list[Event]:
+    """The same through PulseAudio and PortAudio, at the pace of speech."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        virtual_microphone(Path(folder), RATE) as microphone,
+    ):
+        player = Player(microphone.fifo, samples, RATE)
+        player.start()
+        try:
+            with listening(["--model", str(model)], 0, microphone.environment) as (_, lines):
+                time.sleep(STARTS_S)
+                player.play()
+                time.sleep(len(samples) / RATE + ENDS_S)
+        finally:
+            player.stop()
+    return [line.event for line in lines]
+
+
+def outcome(events: Sequence[Event], speaker: Speaker) -> Outcome:
+    """Events held against what was said."""
+    heard = [
+        Heard(event["label"], event["start_s"], event["end_s"], event["end_s"]) for event in events
+    ]
+    return match(heard, speaker.truths, len(speaker.samples) / RATE, RATE)
+
+
+def row(condition: str, outcomes: Sequence[Outcome], speakers: Sequence[Speaker]) -> Row:
+    """Figures over all speakers."""
+    found = summary(outcomes)
+    total = sum(len(each.truths) for each in speakers)
+    return Row(
+        condition,
+        total,
+        sum(each.right for each in speakers) / total,
+        found["utterances_named"],
+        found["accuracy_of_events"],
+        found["utterances_without_event"],
+        found["events_per_utterance"],
+        sum(each.false for each in outcomes),
+    )
+
+
+def compared(name: str, file: Sequence[Event], microphone: Sequence[Event]) -> Compared:
+    """Events of one stream by two ways; the microphone opened some time before it began."""
+    pairs = list(zip(file, microphone, strict=False))
+    same = sum(one["label"] == other["label"] for one, other in pairs)
+    shifts = np.array([[b[key] - a[key] for key in ("start_s", "end_s")] for a, b in pairs])
+    worst = float(np.abs(shifts - np.median(shifts)).max()) if len(pairs) else float("nan")
+    return Compared(name, len(file), len(microphone), same, worst)
+
+
+def measure(speakers: Sequence[Speaker], seed: int) -> Iterator[tuple[Row, list[list[Event]]]]:
+    """Each condition with the events of each speaker."""
+    for condition in (AS_RECORDED, SOFTER):
+        events = []
+        for at, speaker in enumerate(speakers):
+            samples = speaker.samples
+            if condition == SOFTER:
+                samples = softer(samples, np.random.default_rng([seed, at, 1]))
+            events.append(by_file(samples, speaker.model.path))
+            print(f"{condition}: {speaker.name}", file=sys.stderr, flush=True)
+        outcomes = [outcome(*pair) for pair in zip(events, speakers, strict=True)]
+        yield row(condition, outcomes, speakers), events
+
+
+def page(rows: Sequence[Row], played: Sequence[Compared]) -> str:
+    """The tables for people."""
+    head = ("stream", "utterances", "clips right", "utterances right", "events right", "no event")
+    table = markdown_table(
+        (*head, "events each", "false"),
+        [
+            [
+                *(r.condition, r.utterances, f"{100 * r.clips:.1f} %"),
+                *(f"{100 * share:.1f} %" for share in (r.utterances_right, r.events_right)),
+                *(f"{100 * r.no_event:.1f} %", f"{r.events_each:.3f}", r.false),
+            ]
+            for r in rows
+        ],
+    )
+    if not played:
+        return table
+    head = ("through a virtual microphone", "events by file", "by microphone", "same label")
+    return (
+        table
+        + "\n"
+        + markdown_table(
+            (*head, "times within"),
+            [
+                [p.speaker, p.by_file, p.by_microphone, p.same_labels, f"{1000 * p.shift_s:.0f} ms"]
+                for p in played
+            ],
+        )
+    )
+
+
+def main() -> int:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("corpus", help="as for edge-ser evaluate")
+    parser.add_argument("folds", type=Path, help="folder of fold models")
+    parser.add_argument("--microphone", type=int, default=0, metavar="N", help="speakers to play")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--json", action="store_true", help="print every figure")
+    parser.add_argument("--record", metavar="NAME", help="keep it in benchmarks/records")
+    given = parser.parse_args()
+    known = conditions()
+    speakers = streams(given.corpus, given.folds, given.seed)
+    measured = list(measure(speakers, given.seed))
+    played = []
+    for speaker in sorted(speakers, key=lambda each: len(each.truths))[: given.microphone]:
+        file = measured[0][1][speakers.index(speaker)]
+        heard = by_microphone(speaker.samples, speaker.model.path)
+        played.append(compared(speaker.name, file, heard))
+    rows = [made for made, _ in measured]
+    record = {
+        "conditions": known,
+        "asked": {"corpus": given.corpus, "seed": given.seed},
+        "rows": [asdict(each) for each in rows],
+        "played": [asdict(each) for each in played],
+    }
+    publish(given, record, f"Listening to clips: {given.corpus}", page(rows, played))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
