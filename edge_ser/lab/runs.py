@@ -39,6 +39,7 @@ __all__ = [
     "save_beside",
     "write_predictions",
     "write_rows",
+    "write_split",
 ]
 
 CONFIG = "config.toml"
@@ -231,6 +232,11 @@ def held(folder: Path) -> Iterator[None]:
 def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """metrics.jsonl as a whole."""
     _write_text(folder / METRICS, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_split(folder: Path, split: Split) -> None:
+    """split.json, a line a name; `claim` writes a run's own."""
+    _write_text(folder / SPLIT, json.dumps(asdict(split), indent=0) + "\n")
 
 
 def write_predictions(

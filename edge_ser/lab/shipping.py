@@ -196,22 +196,36 @@ def finished(run: Run, allow_unfinished: bool = False) -> Run:
 def population_of(run: Run, data: Dataset) -> Population | None:
     """How speakers differ in the clips that the run trained on, for profiles.
 
-    None for features over time, for unknown speakers and for fewer than three of them.
+    Their spread is that about the mean of their own corpus: what tells corpora apart is the room,
+    the microphone and the language. None for features over time, for unknown speakers, and where
+    fewer than three of them, or two more than there are corpora, spoke.
     """
     at = data.index(run.split.train)
-    who = np.array([data.utterances[data.names[place]].speaker or "" for place in at])
-    people = sorted(set(who) - {""})
-    if data.spec.kind != "functionals" or len(people) < FEWEST_SPEAKERS:
+    said = [data.utterances[data.names[place]] for place in at]
+    who = np.array([each.speaker or "" for each in said])
+    homes = {each.speaker: each.corpus for each in said if each.speaker}
+    people = sorted(homes)
+    freedom = len(people) - len(set(homes.values()))
+    if data.spec.kind != "functionals" or freedom < FEWEST_SPEAKERS - 1:
         return None
     features = data.features[at].astype(np.float64)
     means = np.array([features[who == person].mean(axis=0) for person in people])
     within = np.mean([features[who == person].var(axis=0) for person in people], axis=0)
     clips = (who != "").sum() / len(people)
+    apart = sum(
+        np.square(alike - alike.mean(axis=0)).sum(axis=0)
+        for alike in _by(means, [homes[person] for person in people])
+    )
     # The variance of means has a share of the clips' own in it.
-    between = np.maximum(means.var(axis=0, ddof=1) - within / clips, within / MOST_DOUBT)
+    between = np.maximum(apart / freedom - within / clips, within / MOST_DOUBT)
     doubt = np.divide(within, between, out=np.full_like(within, MOST_DOUBT), where=between > 0)
     doubt = np.minimum(CAUTION * doubt, MOST_DOUBT)
     return Population.of(means.mean(axis=0).tolist(), doubt.tolist())
+
+
+def _by(rows: NDArray[np.float64], kinds: Sequence[str | None]) -> list[NDArray[np.float64]]:
+    """The rows of each kind."""
+    return [rows[[at for at, own in enumerate(kinds) if own == kind]] for kind in set(kinds)]
 
 
 def _check_predictions(run: Run, trained: ExportSource, data: Dataset) -> None:

@@ -104,6 +104,19 @@ def test_the_perceptron_is_small() -> None:
 
 
 @pytest.mark.needs("tensorflow")
+def test_many_units_behind_few_sums() -> None:
+    """`rank` sums of the values in their place: 1,117 of them, nine labels, below 100,000."""
+    compute.prepare()
+    model = build(network("functionals-48-752"), 9, (1_117,))
+    kernels = [weight.shape for weight in model.trainable_weights]
+    assert kernels == [(1_117, 48), (48, 752), (752,), (752, 9)]
+    assert parameters(model) == 99_468
+    assert model.get_layer("embedding").output.shape == (None, 752)
+    scores = np.asarray(model(np.full((2, 1_117), -1e9, np.float32)))
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.needs("tensorflow")
 def test_the_unfamiliar_fades() -> None:
     compute.prepare()
     import keras

@@ -90,6 +90,25 @@ class TestPopulation:
         ]
         np.testing.assert_allclose(found.doubts(), expected, rtol=1e-3)
 
+    def test_of_several_corpora_speakers_differ_within_each(self) -> None:
+        data = said([f"s{at % 6}" for at in range(60)])
+        alone = self.of(run_on(data, data.names), data)
+        for name, each in data.utterances.items():
+            corpus = "near" if each.speaker in ("s0", "s1", "s2") else "far"
+            data.utterances[name] = replace(each, corpus=corpus)
+        rows = data.features.reshape(10, 6, VALUES)
+        rows[:, 3:] += 100
+        found = self.of(run_on(data, data.names), data)
+        x = rows.astype(float)
+        means, within = x.mean(axis=0), x.var(axis=0).mean(axis=0)
+        apart = sum(((m - m.mean(axis=0)) ** 2).sum(axis=0) for m in (means[:3], means[3:]))
+        between = np.maximum(apart / (6 - 2) - within / 10, within / 1000)
+        np.testing.assert_allclose(found.doubts(), np.minimum(4 * within / between, 1e3), rtol=1e-3)
+        assert np.median(found.doubts()) > 0.5 * np.median(alone.doubts())
+        # As many corpora as people but one: how people differ is not to be told.
+        few = [n for n in data.names if data.utterances[n].speaker in ("s0", "s1", "s3")]
+        assert self.of(run_on(data, few), data) is None
+
     def test_only_clips_that_trained_count(self) -> None:
         data = said([f"s{at % 5}" for at in range(40)])
         train = [name for name in data.names if data.utterances[name].speaker != "s4"]
