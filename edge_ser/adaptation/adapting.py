@@ -180,6 +180,8 @@ def _refuse(file: ModelFile, output: Path, l2: float) -> None:
         )
     if not output.parent.is_dir():
         raise StorageError(f"{output}: no such folder: make it, or choose another place")
+    if output.exists() and not output.is_file():
+        raise UsageError(f"{output}: is there and no file, expected a new name or a model's")
 
 
 def _refuse_names(corpus: Corpus) -> None:

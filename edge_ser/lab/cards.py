@@ -33,6 +33,13 @@ PACKAGES = (
 )
 
 
+SEGMENTING: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {"functionals": MappingProxyType({"leave_db": 4.0})}
+)
+"""Options of the speech gate by kind of frontend, where others than its defaults serve better:
+statistics over an utterance want its soft end too (docs/experiments.md, listening)."""
+
+
 @dataclass(frozen=True)
 class Source:
     """What is to be said of a corpus."""
@@ -165,6 +172,7 @@ def card_for(
         frontend=(spec,),
         output=output,
         provenance=provenance,
+        segmenting=dict(SEGMENTING.get(spec.kind, {})),
     )
 
 

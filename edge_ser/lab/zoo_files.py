@@ -15,7 +15,7 @@ from edge_ser.documents import read_options, read_toml
 from edge_ser.errors import ConfigError, DataError
 from edge_ser.lab.export import Form
 from edge_ser.lab.provenance import read_robustness
-from edge_ser.lab.runs import RECORDS, Run, read_run, save_beside, write_split
+from edge_ser.lab.runs import RECORDS, Run, read_run, save_beside, write_rows, write_split
 from edge_ser.lab.shipping import export_run, finished
 
 __all__ = ["Shipped", "export_shipped", "read_zoo"]
@@ -150,11 +150,16 @@ def _weights(run: Run, path: Path) -> Path:
 
 
 def _copied_records(run: Run, to: Path) -> list[Path]:
-    """Of the split only what figures need: not the labels of clips that train."""
+    """What figures need: of the split not the labels of clips that train, of rows six digits."""
     to.mkdir(parents=True, exist_ok=True)
     there = [run.folder / name for name in RECORDS if (run.folder / name).exists()]
     copies = [Path(shutil.copyfile(record, to / record.name)) for record in there]
     read = {*run.split.test, *run.split.validation}
     labels = {name: label for name, label in run.split.labels.items() if name in read}
     write_split(to, dataclasses.replace(run.split, labels=labels))
+    write_rows(to, [{key: _short(value) for key, value in row.items()} for row in run.rows])
     return copies
+
+
+def _short(value: float) -> float:
+    return value if isinstance(value, int) else float(f"{value:.6g}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -276,7 +277,11 @@ def test_models_that_cannot_be_adapted(home: Path, tmp_path: Path) -> None:
         adapt(home / "base.onnx", clips, tmp_path / "mine.onnx", l2=0)
     with pytest.raises(StorageError, match=r"gone/mine\.onnx: no such folder: make it"):
         adapt(home / "base.onnx", clips, tmp_path / "gone" / "mine.onnx")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh.onnx", "tiny.onnx"]
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(UsageError, match=r"pipe\.onnx: is there and no file"):
+        adapt(home / "base.onnx", clips, tmp_path / "pipe.onnx")
+    left = ["fresh.onnx", "pipe.onnx", "tiny.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
 def test_a_file_that_does_not_verify_is_not_kept(

@@ -285,8 +285,8 @@ def test_a_tflite_of_somebody_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words", "error"),
     [
-        ("m.onnx", b"", "the file is empty", ModelError),
-        ("m.onnx", b"no model", "expected a .tflite or .onnx model", ModelError),
+        ("m.onnx", b"", "m.onnx: the file is empty", ModelError),
+        ("m.onnx", b"no model", "m.onnx: expected a .tflite or .onnx model", ModelError),
         ("m.h5", b"\x89HDF", "save a .h5 model again with", UsageError),
         ("m.pkl", b"\x80\x02", "expected a run folder, a .keras file", UsageError),
         ("m.pt", b"PK", "a state dict has no network in it", UsageError),

@@ -24,8 +24,13 @@ def foreign_source(path: Path) -> Source:
         ModelError: no model, too large, with weights in other files, or the runtime refuses it.
         ProviderError: it has operators that the runtime does not know.
     """
-    found = unwrap(read_file(path))
-    interpreter = open_model(found.payload)
+    contents = read_file(path)
+    try:
+        found = unwrap(contents)
+        interpreter = open_model(found.payload)
+    except ModelError as error:
+        # Neither knows of a file.
+        raise type(error)(f"{path}: {error}") from error
 
     def bind(shapes: Shapes, labels: int) -> Reference:
         output = _output(interpreter, labels, path.name)
