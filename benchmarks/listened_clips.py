@@ -218,18 +218,14 @@ def page(rows: Sequence[Row], played: Sequence[Compared]) -> str:
     )
     if not played:
         return table
-    head = ("through a virtual microphone", "events by file", "by microphone", "same label")
-    return (
-        table
-        + "\n"
-        + markdown_table(
-            (*head, "times within"),
-            [
-                [p.speaker, p.by_file, p.by_microphone, p.same_labels, f"{1000 * p.shift_s:.0f} ms"]
-                for p in played
-            ],
-        )
+    ways = markdown_table(
+        ("through a virtual microphone", "by file", "by microphone", "same label", "times within"),
+        [
+            [p.speaker, p.by_file, p.by_microphone, p.same_labels, f"{1000 * p.shift_s:.0f} ms"]
+            for p in played
+        ],
     )
+    return f"{table}\n{ways}"
 
 
 def main() -> int:

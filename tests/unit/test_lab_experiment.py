@@ -139,13 +139,14 @@ def test_shipped_experiments_fit_their_networks(name: str) -> None:
     shape = found.data.spec().shape(found.data.clip_samples)
     if found.network.family == "functionals":  # takes as many values as there are
         (values,) = shape
-        hidden = found.network.options.hidden
-        # Mean and deviation, the hidden layer and nine labels: small as promised.
-        assert 2 * values + (values + 1) * hidden + 9 * hidden < 100_000
+        hidden, rank = found.network.options.hidden, found.network.options.rank
+        # Mean and deviation, the sums, the hidden layer and nine labels: small as promised.
+        first = values * rank + (rank + 1) * hidden if rank else (values + 1) * hidden
+        assert 2 * values + first + 9 * hidden < 100_000
     else:
         assert shape == own.spec().shape(own.clip_samples)
-    first = shipped()[name].read_text().splitlines()[0]
-    assert first.startswith("# ") and len(first) > 20
+    title = shipped()[name].read_text().splitlines()[0]
+    assert title.startswith("# ") and len(title) > 20
 
 
 def test_experiments_are_found_by_path_and_name(tmp_path: Path) -> None:

@@ -210,7 +210,9 @@ def test_exported_networks_have_the_eager_logits(
 
 @pytest.mark.needs("onnx")
 @quiet_export
-def test_the_matrix_of_curves_is_left_to_the_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_matrix_of_curves_is_left_to_the_runtime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     only("low-rank", monkeypatch)
     result, report = folding.folded(trained(), FRAMES, features())
     exported(result, features(1), tmp_path / "model.onnx")

@@ -1,4 +1,4 @@
-"""`benchmarks/listened_clips.py`: what is played, what counts, and two ways held against another."""
+"""`benchmarks/listened_clips.py`: what is played, what counts, and two ways beside each other."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def test_clips_of_unheard_people_through_the_command(
     for name in "ab":
         digests = tuple(sorted(read_clip(p).digest() for p in (tmp_path / name).rglob("*.wav")))
         trained = Provenance(state="trained", licence="CC0-1.0", training_clips=digests)
-        write_base(tmp_path / "folds" / f"{name}.onnx", labels=LABELS, provenance=trained, deciding={})
+        write_base(
+            tmp_path / "folds" / f"{name}.onnx", labels=LABELS, provenance=trained, deciding={}
+        )
     arguments = ["x", str(tmp_path / "clips.csv"), str(tmp_path / "folds"), "--json"]
     monkeypatch.setattr(sys, "argv", arguments)
     assert main() == 0
