@@ -225,7 +225,7 @@ def page(rows: Sequence[Row], played: Sequence[Compared]) -> str:
             for p in played
         ],
     )
-    return f"{table}\n{ways}"
+    return f"{table}\n\n{ways}"
 
 
 def main() -> int:
