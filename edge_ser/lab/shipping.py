@@ -30,7 +30,8 @@ from edge_ser.lab.runs import Run, fold_of, read_run
 __all__ = ["export_run", "export_untrained", "finished"]
 
 PROBED_CLIPS = 8
-FEWEST_SPEAKERS = 3
+FREEDOM = 2
+"""So many more speakers than corpora tell how speakers of a corpus differ."""
 MOST_DOUBT = 1000.0
 """Clips; a value in which speakers hardly differ is left as it is."""
 CAUTION = 4.0
@@ -198,7 +199,7 @@ def population_of(run: Run, data: Dataset) -> Population | None:
 
     Their spread is that about the mean of their own corpus: what tells corpora apart is the room,
     the microphone and the language. None for features over time, for unknown speakers, and where
-    fewer than three of them, or two more than there are corpora, spoke.
+    there are not two more speakers than corpora.
     """
     at = data.index(run.split.train)
     said = [data.utterances[data.names[place]] for place in at]
@@ -206,7 +207,7 @@ def population_of(run: Run, data: Dataset) -> Population | None:
     homes = {each.speaker: each.corpus for each in said if each.speaker}
     people = sorted(homes)
     freedom = len(people) - len(set(homes.values()))
-    if data.spec.kind != "functionals" or freedom < FEWEST_SPEAKERS - 1:
+    if data.spec.kind != "functionals" or freedom < FREEDOM:
         return None
     features = data.features[at].astype(np.float64)
     means = np.array([features[who == person].mean(axis=0) for person in people])
@@ -225,7 +226,10 @@ def population_of(run: Run, data: Dataset) -> Population | None:
 
 def _by(rows: NDArray[np.float64], kinds: Sequence[str | None]) -> list[NDArray[np.float64]]:
     """The rows of each kind."""
-    return [rows[[at for at, own in enumerate(kinds) if own == kind]] for kind in set(kinds)]
+    # In the order of the rows, so that a sum over them is the same each time.
+    return [
+        rows[[at for at, own in enumerate(kinds) if own == kind]] for kind in dict.fromkeys(kinds)
+    ]
 
 
 def _check_predictions(run: Run, trained: ExportSource, data: Dataset) -> None:
