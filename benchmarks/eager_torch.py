@@ -1,9 +1,10 @@
 """Time of a shipped Torch network, eager as it was published, beside its file in the runtime.
 
-    python benchmarks/eager_torch.py [cktim-emovo] [--runs 60]
+    python benchmarks/eager_torch.py RUN/best.pt [cktim-emovo] [--runs 60]
 
 Same features, same process, one thread each; the calls alternate, so that both meet the same
-machine. Weights are those of models/folds/NAME/whole.pt. Needs the extra [torch].
+machine. Weights are those of the file's own training, a checkpoint or a state dict: the logits are
+compared too. Needs the extra [torch].
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ MODELS = Path(__file__).resolve().parents[1] / "models"
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("weights", type=Path, help="of the run that the file was made of")
     parser.add_argument("name", nargs="?", default="cktim-emovo")
     parser.add_argument("--runs", type=int, default=60, help="of each, after two more")
     given = parser.parse_args()
@@ -39,7 +41,7 @@ def main() -> None:
     chosen = network(card.provenance.network)
     shape = card.frontend[0].shape(card.input.clip_samples)
     module = build(chosen, len(card.labels), shape)
-    load_weights(module, MODELS / "folds" / given.name / "whole.pt", chosen)
+    load_weights(module, given.weights, chosen)
     module.eval()
     name = card.output.scores or interpreter.outputs[0].name
     rng = np.random.default_rng(0)
