@@ -30,7 +30,7 @@ from edge_ser.evaluation import spread
 from edge_ser.evaluation.report import markdown_table
 
 from .conditions import conditions, publish
-from .folds import fold_models, unheard_by
+from .folds import by_speaker, fold_models, unheard_by
 
 Floats = NDArray[np.float64]
 Targets = NDArray[np.int64]
@@ -119,8 +119,7 @@ def measure(
     """Every speaker of a corpus."""
     models = fold_models(folds)
     read = read_corpus(corpus)
-    for name in sorted({u.speaker for u in read.utterances if u.speaker}):
-        clips = [u for u in read.utterances if u.speaker == name]
+    for name, clips in by_speaker(read.utterances).items():
         yield adapted(heard(name, clips, read.labels, models), per_class, seeds, l2, own)
 
 

@@ -1,4 +1,4 @@
-"""Fold models, and which of them never heard a speaker."""
+"""Fold models, which of them never heard a speaker, and what each speaker said."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_ser.audio import Clip
 from edge_ser.classifier import Classifier, load_model
+from edge_ser.corpora import Utterance
 from edge_ser.errors import DataError
 
 SUFFIXES = (".onnx", ".tflite")
@@ -35,3 +36,12 @@ def unheard_by(speaker: str, clips: Iterable[Clip], models: Sequence[Classifier]
         if not digests & set(model.card.provenance.training_clips):
             return model
     raise DataError(f"speaker {speaker}: every model was trained on clips of theirs: add a fold")
+
+
+def by_speaker(utterances: Iterable[Utterance]) -> dict[str, list[Utterance]]:
+    """The utterances of each speaker who has a name, by name."""
+    found: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        if utterance.speaker:
+            found.setdefault(utterance.speaker, []).append(utterance)
+    return dict(sorted(found.items()))

@@ -19,7 +19,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,21 +31,18 @@ from edge_ser.audio import read_clip
 from edge_ser.classifier import Classifier
 from edge_ser.corpora import Utterance, read_corpus
 from edge_ser.evaluation.report import markdown_table
+from edge_ser.perturb import SELF_NOISE_DBFS, gain, self_noise
 
 from .conditions import conditions, publish
 from .event_matching import Heard, Outcome, match, summary
-from .folds import fold_models, unheard_by
-from .listening_process import listening
+from .folds import by_speaker, fold_models, unheard_by
 from .offline import Samples
+from .streaming import WARM_S, through_microphone
 from .streams import StreamOptions, Truth, chunks, spoken, whole
-from .virtual_microphone import Player, virtual_microphone
 
 RATE = 16_000
 GAIN_DB = -12.0
-NOISE_DBFS = -60.0
-AS_RECORDED, SOFTER = "as recorded", f"{-GAIN_DB:g} dB softer, noise of {NOISE_DBFS:g} dBFS"
-STARTS_S = 6.0
-"""Until the listener has loaded its model."""
+AS_RECORDED, SOFTER = "as recorded", f"{-GAIN_DB:g} dB softer, noise of {SELF_NOISE_DBFS:g} dBFS"
 ENDS_S = 3.0
 """Until the last utterance has come through."""
 
@@ -97,11 +93,9 @@ class Compared:
 
 def streams(corpus: str, folds: Path, seed: int) -> list[Speaker]:
     """Every speaker of a corpus, clips in a seeded order."""
-    models, utterances = fold_models(folds), read_corpus(corpus).utterances
-    names = sorted({each.speaker for each in utterances if each.speaker})
+    models, said = fold_models(folds), by_speaker(read_corpus(corpus).utterances)
     return [
-        _stream(name, [each for each in utterances if each.speaker == name], models, [seed, at])
-        for at, name in enumerate(names)
+        _stream(name, clips, models, [seed, at]) for at, (name, clips) in enumerate(said.items())
     ]
 
 
@@ -121,8 +115,8 @@ def _stream(
 
 def softer(samples: Samples, rng: np.random.Generator) -> Samples:
     """As a microphone hears it that is farther away and has noise of its own."""
-    noise = rng.standard_normal(len(samples), dtype=np.float32)
-    return np.float32(10 ** (GAIN_DB / 20)) * samples + np.float32(10 ** (NOISE_DBFS / 20)) * noise
+    quiet = gain(samples, RATE, rng, db=GAIN_DB)
+    return self_noise(quiet, RATE, rng, dbfs=SELF_NOISE_DBFS)
 
 
 def by_file(samples: Samples, model: Path) -> list[Event]:
@@ -139,19 +133,10 @@ def by_file(samples: Samples, model: Path) -> list[Event]:
 
 def by_microphone(samples: Samples, model: Path) -> list[Event]:
     """The same through PulseAudio and PortAudio, at the pace of speech."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        virtual_microphone(Path(folder), RATE) as microphone,
-    ):
-        player = Player(microphone.fifo, samples, RATE)
-        player.start()
-        try:
-            with listening(["--model", str(model)], 0, microphone.environment) as (_, lines):
-                time.sleep(STARTS_S)
-                player.play()
-                time.sleep(len(samples) / RATE + ENDS_S)
-        finally:
-            player.stop()
+    length = WARM_S + len(samples) / RATE + ENDS_S
+    with tempfile.TemporaryDirectory() as folder:
+        options = ("--model", str(model))
+        _, lines, _ = through_microphone(Path(folder), samples, options, length, 0)
     return [line.event for line in lines]
 
 

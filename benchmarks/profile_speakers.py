@@ -35,7 +35,7 @@ from edge_ser.evaluation.report import markdown_table
 from edge_ser.runtime import Interpreter, open_model
 
 from .conditions import conditions, publish
-from .folds import fold_models, unheard_by
+from .folds import by_speaker, fold_models, unheard_by
 
 NEUTRAL = "neutral"
 FEWEST_LEFT = 10
@@ -244,9 +244,8 @@ def measure(corpus: str, folds: Path, lengths: Sequence[float], draws: int) -> I
     read = read_corpus(corpus)
     labels = models[0].card.labels
     known = np.array([label in read.labels for label in labels])
-    names = sorted({u.speaker for u in read.utterances if u.speaker})
     speakers = [
-        heard(n, [u for u in read.utterances if u.speaker == n], models, known) for n in names
+        heard(name, clips, models, known) for name, clips in by_speaker(read.utterances).items()
     ]
     # -1 where the model has no such label, and nobody a neutral clip.
     neutral = labels.index(NEUTRAL) if NEUTRAL in labels else -1

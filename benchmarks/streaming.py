@@ -109,7 +109,7 @@ def run_case(path: str, case: Case, corpus: Path, seconds: float, core: int, see
     length = WARM_S + case.stretch * seconds
     samples, truths = make_stream(case.name, corpus, length + 2, seed)
     with tempfile.TemporaryDirectory() as folder:
-        began, lines, share = PATHS[path](Path(folder), samples, case, length, core)
+        began, lines, share = PATHS[path](Path(folder), samples, case.options, length, core)
     silence_ms, padding_ms = _gate_times(load_model().card.segmenting)
     own = [line.event["latency_ms"] + padding_ms - silence_ms for line in lines]
     late = []
@@ -135,12 +135,12 @@ Began = Callable[[Sequence[Line]], float]
 
 
 def through_file(
-    folder: Path, samples: Samples, case: Case, length: float, core: int
+    folder: Path, samples: Samples, options: Sequence[str], length: float, core: int
 ) -> tuple[Began, list[Line], float]:
     """From a file that is read at the pace of speech."""
     file = folder / "stream.wav"
     soundfile.write(file, samples, RATE, subtype="PCM_16")
-    options = ["--input", str(file), "--pace", "real", *case.options]
+    options = ["--input", str(file), "--pace", "real", *options]
     with listening(options, core, os.environ) as (process, lines):
         time.sleep(WARM_S)
         share = _share(process, length - WARM_S)
@@ -149,14 +149,14 @@ def through_file(
 
 
 def through_microphone(
-    folder: Path, samples: Samples, case: Case, length: float, core: int
+    folder: Path, samples: Samples, options: Sequence[str], length: float, core: int
 ) -> tuple[Began, list[Line], float]:
     """From a virtual microphone, through PulseAudio and PortAudio."""
     with virtual_microphone(folder, RATE) as microphone:
         player = Player(microphone.fifo, samples, RATE)
         player.start()
         try:
-            with listening(case.options, core, microphone.environment) as (process, lines):
+            with listening(options, core, microphone.environment) as (process, lines):
                 time.sleep(WARM_S)
                 player.play()
                 share = _share(process, length - WARM_S)

@@ -29,6 +29,7 @@ from edge_ser.lab.protocols import Split
 
 __all__ = [
     "CONFIG",
+    "PREDICTIONS",
     "RECORDS",
     "Run",
     "claim",
@@ -191,7 +192,7 @@ def claim(folder: Path, experiment: Experiment, split: Split) -> None:
     """
     for name, text in (
         (CONFIG, as_toml(experiment)),
-        (SPLIT, json.dumps(asdict(split), indent=1) + "\n"),
+        (SPLIT, _split_text(split)),
     ):
         path = folder / name
         if path.exists() and path.read_text() != text:
@@ -235,8 +236,12 @@ def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 def write_split(folder: Path, split: Split) -> None:
-    """split.json, a line a name; `claim` writes a run's own."""
-    _write_text(folder / SPLIT, json.dumps(asdict(split), indent=0) + "\n")
+    """split.json, a line a name."""
+    _write_text(folder / SPLIT, _split_text(split))
+
+
+def _split_text(split: Split) -> str:
+    return json.dumps(asdict(split), indent=0) + "\n"
 
 
 def write_predictions(

@@ -15,7 +15,16 @@ from edge_ser.documents import read_options, read_toml
 from edge_ser.errors import ConfigError, DataError
 from edge_ser.lab.export import Form
 from edge_ser.lab.provenance import read_robustness
-from edge_ser.lab.runs import RECORDS, Run, read_run, save_beside, write_rows, write_split
+from edge_ser.lab.runs import (
+    CONFIG,
+    PREDICTIONS,
+    RECORDS,
+    Run,
+    read_run,
+    save_beside,
+    write_rows,
+    write_split,
+)
 from edge_ser.lab.shipping import export_run, finished
 
 __all__ = ["Shipped", "export_shipped", "read_zoo"]
@@ -100,7 +109,7 @@ def export_shipped(
         name = f"{chosen.name}-{run.folder.name}"
         yield _exported(run, corpus, file, chosen.fold_form, folders, name, ())
     for run in (kept, *folds, *_finished(source, chosen.records, True)):
-        yield from _copied_records(run, home / "runs" / run.folder.name)
+        yield from _kept_records(run, home / "runs" / run.folder.name)
     if chosen.checkpoint:
         yield _weights(kept, home / f"{kept.folder.name}{kept.weights.suffix}")
 
@@ -149,16 +158,17 @@ def _weights(run: Run, path: Path) -> Path:
     return path
 
 
-def _copied_records(run: Run, to: Path) -> list[Path]:
+def _kept_records(run: Run, to: Path) -> list[Path]:
     """What figures need: of the split not the labels of clips that train, of rows six digits."""
     to.mkdir(parents=True, exist_ok=True)
-    there = [run.folder / name for name in RECORDS if (run.folder / name).exists()]
-    copies = [Path(shutil.copyfile(record, to / record.name)) for record in there]
+    for name in (CONFIG, PREDICTIONS):
+        if (run.folder / name).exists():
+            shutil.copyfile(run.folder / name, to / name)
     read = {*run.split.test, *run.split.validation}
     labels = {name: label for name, label in run.split.labels.items() if name in read}
     write_split(to, dataclasses.replace(run.split, labels=labels))
     write_rows(to, [{key: _short(value) for key, value in row.items()} for row in run.rows])
-    return copies
+    return [to / name for name in RECORDS if (to / name).exists()]
 
 
 def _short(value: float) -> float:
