@@ -52,6 +52,8 @@ class Examples:
     chances: NDArray[np.float64] | None = None
     """Of each example to be drawn in an epoch, shape (clips,), where corpora are balanced; without,
     each comes once."""
+    temperatures: NDArray[np.float64] | None = None
+    """By which the loss divides each example's logits, shape (clips,); 1 without."""
 
     @property
     def sounds(self) -> int:
@@ -66,16 +68,22 @@ def examples_of(experiment: Experiment, data: Dataset, names: Sequence[str]) -> 
         DataError: the experiment's versions of the clips were not read.
     """
     examples = _with_nonspeech(experiment.data, _examples(experiment, data, names))
-    balance = experiment.training.balance
-    if not balance:
-        return examples
-    homes = [data.utterances[name].corpus for name in names]
-    clips = Counter(homes)
-    chances = np.array([clips[home] ** -balance for home in homes])
-    # Copies of a clip stand together behind all clips.
-    copies = len(examples.known) // len(names) - 1
-    every = np.concatenate([chances, np.repeat(chances, copies)])
-    return replace(examples, chances=every / every.sum())
+    options = experiment.training
+    homes = [data.utterances[name].corpus or "" for name in names]
+    if options.corpus_temperature:
+        warmth = np.array([options.corpus_temperature.get(home, 1.0) for home in homes])
+        examples = replace(examples, temperatures=_with_copies(warmth, len(examples.known)))
+    if options.balance:
+        clips = Counter(homes)
+        chances = np.array([clips[home] ** -options.balance for home in homes])
+        every = _with_copies(chances, len(examples.known))
+        examples = replace(examples, chances=every / every.sum())
+    return examples
+
+
+def _with_copies(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """What holds of each clip, of its copies too, which stand together behind all clips."""
+    return np.concatenate([values, np.repeat(values, count // len(values) - 1)])
 
 
 def _with_nonspeech(options: DataOptions, examples: Examples) -> Examples:

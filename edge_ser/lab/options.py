@@ -112,6 +112,10 @@ class TrainingOptions:
     balance: float = 0.0
     """Of joined corpora: 0 lets every clip count alike, 1 every corpus; clips are drawn with a
     probability of their corpus's size to the power of minus this."""
+    corpus_temperature: Mapping[str, float] = field(default_factory=dict)
+    """By corpus, what the loss divides the logits of its clips by, 1 for the others. Above 1 the
+    network grows surer of clips like these, below 1 less sure: so that one temperature serves
+    corpora of which unheard speakers are understood well and badly."""
     mixup: float = 0.0
     """alpha of Beta(alpha, alpha), the share in which examples are mixed with others; 0 for none.
     """
@@ -151,6 +155,16 @@ class TrainingOptions:
                 raise ConfigError(
                     f"[training]: {name} is {getattr(self, name)}, expected {least:g} to {most}"
                 )
+        for name, temperature in self.corpus_temperature.items():
+            if not 0.01 <= temperature <= 100:
+                raise ConfigError(
+                    f"[training]: corpus_temperature.{name} is {temperature}, expected 0.01 to 100"
+                )
+        if self.corpus_temperature and self.loss == "margin":
+            raise ConfigError(
+                "[training]: corpus_temperature with loss = margin, which has no logits: take "
+                "cross_entropy"
+            )
         for name in ("beta_1", "beta_2", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(

@@ -63,7 +63,11 @@ def made_up(framework: str) -> Dataset:
     features = rng.standard_normal((12, *SHAPES[framework])) * 20 + 10 * labels[:, None, None]
     known = np.ones((len(NAMES), 3), dtype=bool)
     spec: Any = None
-    return Dataset(NAMES, features.astype(np.float32), labels, ["a", "b", "c"], {}, spec, known)
+    classes = ["a", "b", "c"]
+    said = {
+        name: Utterance(Path(name), classes[at]) for name, at in zip(NAMES, labels, strict=True)
+    }
+    return Dataset(NAMES, features.astype(np.float32), labels, classes, said, spec, known)
 
 
 def trained(framework: str, folder: Path, **changes: Any) -> list[Any]:
@@ -133,7 +137,10 @@ def of_two_corpora(network_name: str) -> tuple[Experiment, Dataset]:
     known[labels != 2, 2] = np.arange(8) % 2
     spec: Any = None
     names, classes = list(NAMES), ["a", "b", "c"]
-    data = Dataset(names, features, labels, classes, {}, spec, known, tuple(versions))
+    said = {
+        name: Utterance(Path(name), classes[at]) for name, at in zip(names, labels, strict=True)
+    }
+    data = Dataset(names, features, labels, classes, said, spec, known, tuple(versions))
     training = MIXED if network_name == "functionals-24" else replace(TORCH, mixup=0.3)
     return replace(experiment(network_name, training), augmentation=VERSIONS), data
 
@@ -151,7 +158,7 @@ def with_all_that_is_drawn(
     changed = replace(
         chosen,
         data=replace(chosen.data, nonspeech=0.5),
-        training=replace(chosen.training, balance=0.7),
+        training=replace(chosen.training, balance=0.7, corpus_temperature={"one": 2.0}),
     )
     return changed, replace(data, utterances=utterances)
 
@@ -242,6 +249,13 @@ def test_margins_know_no_class_that_a_corpus_lacks(tmp_path: Path) -> None:
         trained("keras", tmp_path, experiment=chosen, data=data)
 
 
+def test_a_temperature_of_a_corpus_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    chosen, data = of_two_corpora("functionals-24")
+    options = replace(chosen.training, corpus_temperature={"oen": 0.5})
+    with pytest.raises(DataError, match=r"names oen, expected corpora of the clips: none is known"):
+        trained("keras", tmp_path, experiment=replace(chosen, training=options), data=data)
+
+
 class TestTargets:
     """What `Trainer.run_epoch` is given, and what the losses make of it."""
 
@@ -250,16 +264,19 @@ class TestTargets:
         [[0.7, 0.3, 0, 0], [0, 1, 0, 0], [0, 0.2, 0.8, 0], [1, 0, 0, 0]], dtype=np.float32
     )
 
-    def expected(self, scores: Any) -> Any:
+    def expected(self, scores: Any, sharpness: float = 1.0) -> Any:
         """Cross entropy of each row by hand, among the classes that are known."""
         rows = []
         for row, known, targets in zip(scores, self.KNOWN, self.TARGETS, strict=True):
-            among = row[known] / row[known].sum()
+            among = row[known] ** sharpness / (row[known] ** sharpness).sum()
             rows.append(-(targets[known] * np.log(among)).sum())
         return np.array(rows)
 
     def given(self) -> Any:
-        return np.where(self.KNOWN, self.TARGETS, np.float32(-1))
+        return self.with_sum(1.0)
+
+    def with_sum(self, sharpness: float) -> Any:
+        return np.where(self.KNOWN, np.float32(sharpness) * self.TARGETS, np.float32(-1))
 
     def test_loss_in_keras(self) -> None:
         compute.prepare()
@@ -269,6 +286,9 @@ class TestTargets:
         scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         found = np.asarray(known_cross_entropy(self.given(), scores))
         np.testing.assert_allclose(found, self.expected(scores), rtol=1e-5, atol=1e-6)
+        for sharpness in (0.4, 2.5):
+            found = np.asarray(known_cross_entropy(self.with_sum(sharpness), scores))
+            np.testing.assert_allclose(found, self.expected(scores, sharpness), 1e-5, 1e-6)
         # A score of 0 costs a bounded amount.
         sure = np.eye(4, dtype=np.float32)[[3, 0, 3, 1]]
         found = np.asarray(known_cross_entropy(self.given(), sure))
@@ -286,8 +306,9 @@ class TestTargets:
         made = torch_trainer.TorchTrainer(experiment("tim-tab1", options), 4, (3,))
         features = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
         scores = made.scores(features)
-        loss, _ = made.run_epoch(features, self.given(), 1e-9, np.random.SeedSequence(0))
-        assert loss == pytest.approx(self.expected(scores).mean(), rel=1e-5)
+        for sum_ in (1.0, 0.4, 2.5):
+            loss, _ = made.run_epoch(features, self.with_sum(sum_), 1e-9, np.random.SeedSequence(0))
+            assert loss == pytest.approx(self.expected(scores, sum_).mean(), rel=1e-5)
         assert all(torch.isfinite(weight).all() for weight in logits.parameters())
         # The last row has one class, the third lacks the first and the last.
         alone = made.run_epoch(features[3:], self.given()[3:], 1e-9, np.random.SeedSequence(0))
@@ -396,14 +417,36 @@ class TestTargets:
         # 2,000 draws: deviations of at most 22.
         np.testing.assert_allclose(counts, 2000 * chances, atol=110)
 
+    def test_they_add_up_to_one_over_the_temperature(self) -> None:
+        from edge_ser.lab.examples import Examples
+
+        labels = np.arange(6) % 3
+        features = np.arange(6, dtype=np.float32)[:, None]
+        known = np.ones((6, 3), dtype=bool)
+        known[0, 1] = False
+        warmth = np.array([2.0, 0.5, 1, 1, 2, 0.5])
+        sounds = np.full((4, 1), -1, dtype=np.float32)
+        chosen = Examples(
+            8, 3, lambda epoch: (features, labels), known, sounds, temperatures=warmth
+        )
+        for found, targets in self.epochs(chosen, TRAINING, 3):
+            clip = found[:, 0].astype(int)
+            wanted = np.where(clip < 0, 1, 1 / warmth[clip])
+            np.testing.assert_allclose(np.where(targets < 0, 0, targets).sum(axis=1), wanted)
+            assert (targets.argmax(axis=1) == labels[clip])[clip >= 0].all()
+
     def test_a_mixture_knows_the_classes_of_both(self) -> None:
         from edge_ser.lab.training.loop import _mixed
 
         known = np.array([[1, 1, 0], [0, 1, 1]] * 20, dtype=bool)
         targets = np.eye(3, dtype=np.float32)[[0, 2] * 20]
         features = np.eye(40, dtype=np.float32)
-        mixed, mixture, union = _mixed(features, targets, known, 0.5, np.random.default_rng(0))
-        assert mixed.dtype == mixture.dtype == np.float32
+        sharpness = np.array([0.5, 2.0] * 20, dtype=np.float32)
+        mixed, mixture, union, sharp = _mixed(
+            features, targets, known, sharpness, 0.5, np.random.default_rng(0)
+        )
+        assert mixed.dtype == mixture.dtype == sharp.dtype == np.float32
+        np.testing.assert_allclose(sharp, mixed @ sharpness, rtol=1e-6)
         for row, (found, shares, both) in enumerate(zip(mixed, mixture, union, strict=True)):
             parts = np.flatnonzero(found)
             assert row in parts and len(parts) <= 2 and found.sum() == pytest.approx(1)

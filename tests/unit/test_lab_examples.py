@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,27 @@ def test_copies_have_the_chance_of_their_clip_and_sounds_none(corpus: Corpus) ->
     clips, copies = found.chances[:6], found.chances[6:].reshape(6, 2)
     np.testing.assert_allclose(copies, np.repeat(clips[:, None], 2, axis=1))
     assert found.chances.sum() == pytest.approx(1)
+
+
+def test_temperatures_are_those_of_the_clips_corpora(corpus: Corpus) -> None:
+    base = experiment(versions=0, mode="copies", step=COPIES)
+    data = read(of_two_corpora(corpus), base)
+    assert examples_of(base, data, data.names).temperatures is None
+    options = replace(base.training, corpus_temperature={"two": 0.4})
+    found = examples_of(replace(base, training=options), data, data.names).temperatures
+    clips = np.array([1, 0.4, 1, 1, 0.4, 1])
+    np.testing.assert_array_equal(found, np.concatenate([clips, np.repeat(clips, 2)]))
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 1e3, math.nan])
+def test_a_temperature_out_of_range_is_refused(value: float) -> None:
+    with pytest.raises(ConfigError, match=r"corpus_temperature.mine is .*, expected 0.01 to 100"):
+        TrainingOptions(corpus_temperature={"mine": value})
+
+
+def test_margins_have_no_temperature() -> None:
+    with pytest.raises(ConfigError, match="corpus_temperature with loss = margin"):
+        TrainingOptions(corpus_temperature={"mine": 2.0}, loss="margin")
 
 
 @given(st.floats(allow_nan=True), st.sampled_from(["balance", "nonspeech"]))

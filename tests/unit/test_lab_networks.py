@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edge_ser.errors import DataError, DependencyError
+from edge_ser.frontend.measures import MELODY
 from edge_ser.lab import compute
 from edge_ser.lab.architectures import FAMILIES, Network, build, network, networks
 
@@ -149,6 +150,11 @@ def test_the_unfamiliar_fades() -> None:
     weights = model.get_layer("scores").get_weights()[0]
     assert int((np.asarray(plain(far)) @ weights).argmax()) == int(np.asarray(model(far)).argmax())
     assert 1 / 7 < np.asarray(model(far)).max() < 0.2
+    # The melody alone counts: a microphone or a room changes all else.
+    trust = keras.Model(model.input, model.get_layer("familiarity").output)
+    coloured = np.concatenate([far[:, : -len(MELODY)], near[:, -len(MELODY) :]], axis=1)
+    np.testing.assert_array_equal(trust(coloured), trust(near))
+    np.testing.assert_allclose(trust(far), 1 / 25**2, rtol=1e-5)
 
 
 @pytest.mark.needs("tensorflow")

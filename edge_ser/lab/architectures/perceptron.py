@@ -15,6 +15,7 @@ import numpy as np
 from keras import layers, ops
 
 from edge_ser.errors import DataError
+from edge_ser.frontend.measures import MELODY
 from edge_ser.lab.architectures.layers import register
 from edge_ser.lab.architectures.options import FunctionalsOptions
 
@@ -30,9 +31,8 @@ USUAL = 90
 class Familiarity(layers.Layer):  # type: ignore[misc]
     """How far a network is to be believed of values so far from what it learnt on: 1 down to 0.
 
-    The mean square of standardised values is near 1 for a clip like those of the training, whoever
-    speaks, and mostly 2 to 5 for barks, rain and engines. Up to `usual` the trust is 1, beyond it
-    (usual / mean square)^2. Training itself is not touched.
+    The mean square of standardised values is near 1 for a clip like those of the training. Up to
+    `usual` the trust is 1, beyond it (usual / mean square)^2. Training itself is not touched.
     """
 
     def build(self, shape: Any) -> None:
@@ -53,12 +53,12 @@ def build(options: FunctionalsOptions, classes: int, shape: tuple[int, ...]) -> 
     """The network for features of `shape`.
 
     Its first layer takes the mean off and divides by the deviation, and the embedding fades where
-    a clip is unlike all others; the trainer lets both learn from the training clips.
+    a clip's melody is unlike any voice's; the trainer lets both learn from the training clips.
 
     Args:
         options: see the class.
         classes: number of outputs.
-        shape: (values,) of one clip.
+        shape: (values,) of one clip, of which the last are the melody.
 
     Raises:
         DataError: features of another shape.
@@ -70,7 +70,9 @@ def build(options: FunctionalsOptions, classes: int, shape: tuple[int, ...]) -> 
     inputs = keras.Input(shape, name="functionals")
     values = layers.Normalization(name="standardise")(inputs)
     values = ops.clip(values, -options.limit, options.limit)
-    trust = Familiarity(name="familiarity")(values)
+    # By the melody alone, which a microphone or a room hardly touches, and which barks, rain and
+    # engines have like no voice.
+    trust = Familiarity(name="familiarity")(values[:, -len(MELODY) :])
     values = layers.GaussianNoise(options.noise)(values)
     values = layers.Dropout(options.input_dropout)(values)
     if options.rank:

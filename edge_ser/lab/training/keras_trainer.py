@@ -37,11 +37,15 @@ def margin_loss(targets: Tensor, scores: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="edge_ser")  # type: ignore[untyped-decorator]
 def known_cross_entropy(targets: Tensor, scores: Tensor) -> Tensor:
-    """Cross entropy among the classes that the example's corpus has: others' targets are -1."""
+    """Cross entropy among the classes that the example's corpus has: others' targets are -1.
+
+    What the targets add up to is what the logits are multiplied by.
+    """
     known = ops.cast(targets >= 0, scores.dtype)
-    kept = ops.clip(scores, SMALLEST_SCORE, 1.0) * known
+    sharpness = ops.sum(known * targets, axis=-1, keepdims=True)
+    kept = ops.power(ops.clip(scores, SMALLEST_SCORE, 1.0), sharpness) * known
     kept = kept / ops.sum(kept, axis=-1, keepdims=True)
-    return -ops.sum(known * targets * ops.log(kept + (1.0 - known)), axis=-1)
+    return -ops.sum(known * targets / sharpness * ops.log(kept + (1.0 - known)), axis=-1)
 
 
 class KerasTrainer:

@@ -24,8 +24,9 @@ __all__ = ["train"]
 
 Row = dict[str, float]
 Floats = NDArray[np.float32]
-Batch = tuple[Floats, Floats, NDArray[np.bool_]]
-"""Features, targets, and which classes each example's corpus has."""
+Batch = tuple[Floats, Floats, NDArray[np.bool_], Floats]
+"""Features, targets, which classes each example's corpus has, and what the loss multiplies its
+logits by."""
 
 UNKNOWN = np.float32(-1)
 """In place of a target: the example's corpus does not have this class."""
@@ -97,6 +98,13 @@ def _scores(trainer: Trainer, data: Dataset, at: NDArray[np.int64]) -> Floats:
 
 def _check(experiment: Experiment, data: Dataset, split: Split) -> None:
     """What would show only after hours, or never."""
+    homes = {utterance.corpus or "" for utterance in data.utterances.values()}
+    foreign = sorted(set(experiment.training.corpus_temperature) - homes)
+    if foreign:
+        raise DataError(
+            f"{split.name}: training.corpus_temperature names {', '.join(foreign)}, expected "
+            f"corpora of the clips: {', '.join(sorted(homes - {''})) or 'none is known'}"
+        )
     trained = {int(label) for label in data.labels[data.index(split.train)]}
     lacking = [name for at, name in enumerate(data.classes) if at not in trained]
     if lacking:
@@ -135,13 +143,17 @@ def _run_epoch(
     known = examples.known
     targets = np.eye(examples.classes, dtype=np.float32)[labels] * (1 - options.label_smoothing)
     targets += options.label_smoothing * known / known.sum(axis=1, keepdims=True)
-    batch = features[drawn], targets[drawn], known[drawn]
+    sharpness = np.ones(len(labels), dtype=np.float32)
+    if examples.temperatures is not None:
+        sharpness /= examples.temperatures.astype(np.float32)
+    batch = features[drawn], targets[drawn], known[drawn], sharpness[drawn]
     if examples.nonspeech is not None:
         batch = _with_sounds(*batch, examples.nonspeech, examples.sounds, rng)
     if options.mixup:
         batch = _mixed(*batch, options.mixup, rng)
-    features, targets, known = batch
-    loss, accuracy = trainer.run_epoch(features, np.where(known, targets, UNKNOWN), rate, inner)
+    features, targets, known, sharpness = batch
+    given = np.where(known, sharpness[:, None] * targets, UNKNOWN)
+    loss, accuracy = trainer.run_epoch(features, given, rate, inner)
     return {"loss": loss, "accuracy": accuracy}
 
 
@@ -149,6 +161,7 @@ def _with_sounds(
     features: Floats,
     targets: Floats,
     known: NDArray[np.bool_],
+    sharpness: Floats,
     sounds: Floats,
     number: int,
     rng: np.random.Generator,
@@ -161,6 +174,7 @@ def _with_sounds(
         np.concatenate([features, heard])[order],
         np.concatenate([targets, even])[order],
         np.concatenate([known, even > 0])[order],
+        np.concatenate([sharpness, np.ones(number, np.float32)])[order],
     )
 
 
@@ -168,6 +182,7 @@ def _mixed(
     features: Floats,
     targets: Floats,
     known: NDArray[np.bool_],
+    sharpness: Floats,
     alpha: float,
     rng: np.random.Generator,
 ) -> Batch:
@@ -182,6 +197,7 @@ def _mixed(
         of_features * features + (1 - of_features) * features[other],
         share[:, None] * targets + (1 - share[:, None]) * targets[other],
         known | known[other],
+        share * sharpness + (1 - share) * sharpness[other],
     )
 
 

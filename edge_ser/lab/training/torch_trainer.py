@@ -69,10 +69,7 @@ class TorchTrainer:
             x, y = self._tensor(features[part]), self._tensor(targets[part])
             with self._precision():
                 logits = self.module(x)
-                # Not minus infinity, which times a target of 0 is no number.
-                least = torch.finfo(logits.dtype).min
-                known = logits.masked_fill(y < 0, least) if (y < 0).any() else logits
-                loss = functional.cross_entropy(known, y.clamp(min=0))
+                loss = _cross_entropy(logits, y)
             # The last sum of an epoch may be of fewer steps than the others.
             first = number - number % self.options.accumulate
             (loss / min(self.options.accumulate, len(batches) - first)).backward()
@@ -139,6 +136,16 @@ def _module(experiment: Experiment, classes: int, shape: tuple[int, ...]) -> Any
 
         return build_frozen_head(experiment, classes, shape)
     return build(experiment.network, classes, shape, experiment.training.seed)
+
+
+def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Of logits times what the targets add up to, among the classes whose target is not -1."""
+    positive = targets.clamp(min=0)
+    sharpness = positive.sum(dim=1, keepdim=True)
+    # Not minus infinity, which times a target of 0 is no number.
+    least = torch.finfo(logits.dtype).min
+    known = (sharpness * logits).masked_fill(targets < 0, least)
+    return functional.cross_entropy(known, positive / sharpness)
 
 
 def _batches(examples: int, size: int) -> list[slice]:

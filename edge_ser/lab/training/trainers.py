@@ -39,7 +39,9 @@ class Trainer(Protocol):
         """One pass over the examples in their order; mean loss and accuracy.
 
         features: shape (examples, *shape); targets: probabilities, shape (examples, classes), -1
-        for classes that the example's corpus does not have: the others share the loss.
+        for classes that the example's corpus does not have: the others share the loss. Those that
+        add up to another sum than 1 are divided by it, and the example's logits multiplied by it,
+        in the loss.
         seed: of everything drawn within (dropout).
         """
         ...
