@@ -23,7 +23,7 @@ __all__ = ["Familiarity", "build"]
 
 Tensor = Any
 
-USUAL = 90
+USUAL = 95
 """Of a hundred training examples, so many are as familiar as can be."""
 
 
