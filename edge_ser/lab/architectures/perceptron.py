@@ -23,7 +23,7 @@ __all__ = ["Familiarity", "build"]
 
 Tensor = Any
 
-USUAL = 95
+USUAL = 97
 """Of a hundred training examples, so many are as familiar as can be."""
 
 
