@@ -12,7 +12,7 @@ from typing import Literal
 from edge_ser.card import ConditionFigures
 from edge_ser.corpora import Corpus
 from edge_ser.documents import read_options, read_toml
-from edge_ser.errors import ConfigError, DataError, ModelError
+from edge_ser.errors import ConfigError, DataError
 from edge_ser.lab.export import Form
 from edge_ser.lab.provenance import read_robustness
 from edge_ser.lab.runs import (
@@ -50,7 +50,7 @@ class Shipped:
     fold_suffix: Literal[".tflite", ".onnx"] = ".tflite"
     """Of the fold models."""
     fold_form: Form = "float32"
-    """Of their weights; where it loses too much, float32."""
+    """Of their weights."""
     checkpoint: bool = False
     """Keep the framework's own weights of the shipped run beside the fold models; the float32 file
     has the same ones."""
@@ -107,13 +107,7 @@ def export_shipped(
     for run in folds:
         file = home / f"{run.folder.name}{chosen.fold_suffix}"
         name = f"{chosen.name}-{run.folder.name}"
-        try:
-            yield _exported(run, corpus, file, chosen.fold_form, folders, name, ())
-        except ModelError:
-            # A smaller form that costs this fold more than it may is no measure of the network.
-            if chosen.fold_form == "float32":
-                raise
-            yield _exported(run, corpus, file, "float32", folders, name, ())
+        yield _exported(run, corpus, file, chosen.fold_form, folders, name, ())
     for run in (kept, *folds, *_finished(source, chosen.records, True)):
         yield from _kept_records(run, home / "runs" / run.folder.name)
     if chosen.checkpoint:

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ import soundfile
 from edge_ser.audio import read_clip
 from edge_ser.card import read_model
 from edge_ser.corpora import Corpus, Utterance
-from edge_ser.errors import ConfigError, DataError, ModelError
+from edge_ser.errors import ConfigError, DataError
 from edge_ser.lab import jobs
 from edge_ser.lab.architectures.networks import network
 from edge_ser.lab.cards import EXCLUDED_USE
@@ -155,28 +154,6 @@ def test_everything_that_is_shipped(runs: Path, corpus: Corpus, tmp_path: Path) 
     assert np.array_equal(fold_of(kept_run).labels, fold_of(its_run).labels)
     kept = folds / "whole.keras"
     assert kept.stat().st_size < (runs / "routing-tiny" / "whole" / "last.keras").stat().st_size
-
-
-def test_a_fold_that_loses_in_float16_stays_in_float32(
-    runs: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from edge_ser.lab import zoo_files
-
-    real = zoo_files.export_run
-
-    def export(folder: Path, corpus: Corpus, path: Path, form: str, *rest: Any, **more: Any) -> Any:
-        if form == "float16" and folder.name == "grouped-02":
-            raise ModelError("the float16 file loses 2.0% of UAR")
-        return real(folder, corpus, path, form, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(zoo_files, "export_run", export)
-    halved = replace(SHIPPED, fold_form="float16", files={}, checkpoint=False)
-    list(export_shipped(halved, runs, corpus, tmp_path))
-    sizes = [
-        (tmp_path / "folds" / "routing-tiny" / f"grouped-0{number}.tflite").stat().st_size
-        for number in (1, 2)
-    ]
-    assert sizes[0] < 0.7 * sizes[1]
 
 
 def test_folds_that_prove_nothing_are_refused(runs: Path, corpus: Corpus, tmp_path: Path) -> None:
