@@ -3,19 +3,25 @@
 A test names what it needs beyond the plain install. Where that is missing the test is skipped, and
 the summary ends with a table of what did not run and what would make it run. With
 `EDGE_SER_REQUIRE=all` nothing may be left out: whatever would be skipped fails.
+
+Every test begins with the same state of the global random generators; `EDGE_SER_TEST_SEED=1` and
+so on show whether a test holds by luck.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import re
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
 
 from edge_ser.lab import compute
@@ -27,6 +33,7 @@ TFLITE_RUNTIME = os.environ.get(
     "EDGE_SER_TFLITE_RUNTIME_PYTHON", CACHE / "tflite-runtime" / "bin" / "python"
 )
 REQUIRE_ALL = os.environ.get("EDGE_SER_REQUIRE") == "all"
+SEED = int(os.environ.get("EDGE_SER_TEST_SEED", "0"))
 
 CORPORA = ("checkpoints", "emodb", "emovo", "noise", "ravdess", "speech_commands")
 PACKAGES = {
@@ -78,11 +85,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*names): corpora or packages that the test is about")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave a test out where what it needs is missing."""
-    for marker in item.iter_markers("needs"):
-        for name in marker.args:
-            _require(name)
+    """Leave a test out where what it needs is missing; begin every other one with the same luck.
+
+    Fixtures are set up after this, so that weights that nobody seeded are the same in every run.
+    """
+    needs = {name for marker in item.iter_markers("needs") for name in marker.args}
+    for name in sorted(needs):
+        _require(name)
+    random.seed(SEED)  # of which Keras draws the seeds of its layers
+    np.random.seed(SEED)
+    if "torch" in needs or "torch" in sys.modules:
+        import torch
+
+        torch.manual_seed(SEED)
 
 
 @pytest.hookimpl(trylast=True)

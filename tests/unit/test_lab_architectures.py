@@ -134,7 +134,7 @@ def test_without_cbam_is_a_cbam_that_gives_nothing(lab: Any, body: Any) -> None:
     values = {weight.path: weight.numpy() for weight in whole.weights}
     for weight in without.weights:
         weight.assign(values[weight.path])
-    x = mfccs(2)
+    x = mfccs(4)  # all those that `awake` spreads: two may lie together
     assert np.abs(whole(x) - without(x)).max() > 1e-2
     expand = whole.get_layer("cbam").expand
     expand.set_weights([np.zeros((32, 64)), np.full(64, -500.0)])  # of which a sigmoid is 0
@@ -145,7 +145,7 @@ def test_a_reversed_branch_flips_the_axis_it_is_told(lab: Any) -> None:
     by_index = awake(lab.build(options("plb-spa"), 3))
     by_time = lab.build(options("plb-spa", reverse_axis="time"), 3)
     by_time.set_weights(by_index.get_weights())
-    x = mfccs(2)
+    x = mfccs(4)  # all those that `awake` spreads: two may lie together
     np.testing.assert_allclose(by_time(x[:, ::-1]), by_index(x[:, :, ::-1]), atol=1e-6)
     assert np.abs(by_time(x) - by_index(x)).max() > 1e-2
 
