@@ -9,7 +9,8 @@ says of each clip by itself, as recorded. An event is about the utterance of whi
 classified; the last one counts.
 
 With `--microphone N`, the streams of the N speakers with the fewest clips are also played, in real
-time, into a virtual microphone (PulseAudio), and its events held against those of the file.
+time, into a virtual microphone (PulseAudio), and its events held against those of a file of the
+same samples. Both are of 44.1 kHz and 16 bits, at which PulseAudio hands samples on as they are.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from edge_ser.audio import read_clip
+from edge_ser.audio import Clip, read_clip, resample
 from edge_ser.classifier import Classifier
 from edge_ser.corpora import Utterance, read_corpus
 from edge_ser.evaluation.report import markdown_table
@@ -41,6 +42,8 @@ from .streaming import WARM_S, through_microphone
 from .streams import StreamOptions, Truth, chunks, spoken, whole
 
 RATE = 16_000
+MICROPHONE_RATE = 44_100
+"""At which PortAudio opens PulseAudio's sources: of another rate it would resample, coarsely."""
 GAIN_DB = -12.0
 AS_RECORDED, SOFTER = "as recorded", f"{-GAIN_DB:g} dB softer, noise of {SELF_NOISE_DBFS:g} dBFS"
 ENDS_S = 3.0
@@ -119,11 +122,11 @@ def softer(samples: Samples, rng: np.random.Generator) -> Samples:
     return self_noise(quiet, RATE, rng, dbfs=SELF_NOISE_DBFS)
 
 
-def by_file(samples: Samples, model: Path) -> list[Event]:
+def by_file(samples: Samples, model: Path, rate: int = RATE, bits: int = 24) -> list[Event]:
     """The events of a stream that `edge-ser listen` reads from a file."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stream.wav"
-        soundfile.write(file, samples, RATE, subtype="PCM_24")
+        soundfile.write(file, samples, rate, subtype=f"PCM_{bits}")
         command = [sys.executable, "-m", "edge_ser.cli", "listen", "--format", "jsonl"]
         command += ["--model", str(model), "--input", str(file), "--pace", "fast"]
         # What it says of trouble goes where ours does.
@@ -131,13 +134,21 @@ def by_file(samples: Samples, model: Path) -> list[Event]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def by_microphone(samples: Samples, model: Path) -> list[Event]:
+def by_microphone(samples: Samples, model: Path, rate: int) -> list[Event]:
     """The same through PulseAudio and PortAudio, at the pace of speech."""
-    length = WARM_S + len(samples) / RATE + ENDS_S
+    length = WARM_S + len(samples) / rate + ENDS_S
     with tempfile.TemporaryDirectory() as folder:
         options = ("--model", str(model))
-        _, lines, _ = through_microphone(Path(folder), samples, options, length, 0)
+        _, lines, _ = through_microphone(Path(folder), samples, options, length, 0, rate)
     return [line.event for line in lines]
+
+
+def both_ways(speaker: Speaker) -> Compared:
+    """A speaker's stream by a file and through a virtual microphone, the same samples."""
+    samples = resample(Clip(speaker.samples, RATE), MICROPHONE_RATE).samples
+    model = speaker.model.path
+    file = by_file(samples, model, MICROPHONE_RATE, 16)
+    return compared(speaker.name, file, by_microphone(samples, model, MICROPHONE_RATE))
 
 
 def outcome(events: Sequence[Event], speaker: Speaker) -> Outcome:
@@ -173,8 +184,8 @@ def compared(name: str, file: Sequence[Event], microphone: Sequence[Event]) -> C
     return Compared(name, len(file), len(microphone), same, worst)
 
 
-def measure(speakers: Sequence[Speaker], seed: int) -> Iterator[tuple[Row, list[list[Event]]]]:
-    """Each condition with the events of each speaker."""
+def measure(speakers: Sequence[Speaker], seed: int) -> Iterator[Row]:
+    """Each condition."""
     for condition in (AS_RECORDED, SOFTER):
         events = []
         for at, speaker in enumerate(speakers):
@@ -184,7 +195,7 @@ def measure(speakers: Sequence[Speaker], seed: int) -> Iterator[tuple[Row, list[
             events.append(by_file(samples, speaker.model.path))
             print(f"{condition}: {speaker.name}", file=sys.stderr, flush=True)
         outcomes = [outcome(*pair) for pair in zip(events, speakers, strict=True)]
-        yield row(condition, outcomes, speakers), events
+        yield row(condition, outcomes, speakers)
 
 
 def page(rows: Sequence[Row], played: Sequence[Compared]) -> str:
@@ -225,13 +236,9 @@ def main() -> int:
     given = parser.parse_args()
     known = conditions()
     speakers = streams(given.corpus, given.folds, given.seed)
-    measured = list(measure(speakers, given.seed))
-    played = []
-    for speaker in sorted(speakers, key=lambda each: len(each.truths))[: given.microphone]:
-        file = measured[0][1][speakers.index(speaker)]
-        heard = by_microphone(speaker.samples, speaker.model.path)
-        played.append(compared(speaker.name, file, heard))
-    rows = [made for made, _ in measured]
+    rows = list(measure(speakers, given.seed))
+    fewest = sorted(speakers, key=lambda each: len(each.truths))
+    played = [both_ways(speaker) for speaker in fewest[: given.microphone]]
     record = {
         "conditions": known,
         "asked": {"corpus": given.corpus, "seed": given.seed},

@@ -149,11 +149,16 @@ def through_file(
 
 
 def through_microphone(
-    folder: Path, samples: Samples, options: Sequence[str], length: float, core: int
+    folder: Path,
+    samples: Samples,
+    options: Sequence[str],
+    length: float,
+    core: int,
+    rate: int = RATE,
 ) -> tuple[Began, list[Line], float]:
-    """From a virtual microphone, through PulseAudio and PortAudio."""
-    with virtual_microphone(folder, RATE) as microphone:
-        player = Player(microphone.fifo, samples, RATE)
+    """From a virtual microphone of that rate, through PulseAudio and PortAudio."""
+    with virtual_microphone(folder, rate) as microphone:
+        player = Player(microphone.fifo, samples, rate)
         player.start()
         try:
             with listening(options, core, microphone.environment) as (process, lines):
