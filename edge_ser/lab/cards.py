@@ -34,10 +34,14 @@ PACKAGES = (
 
 
 SEGMENTING: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {"functionals": MappingProxyType({"leave_db": 4.0})}
+    {
+        "functionals": MappingProxyType(
+            {"smooth_ms": 200.0, "leave_db": 4.0, "min_silence_ms": 450.0}
+        )
+    }
 )
 """Options of the speech gate by kind of frontend, where others than its defaults serve better:
-statistics over an utterance want its soft end too (docs/experiments.md, listening)."""
+statistics over an utterance want all of it, its soft end too (docs/experiments.md, listening)."""
 
 
 @dataclass(frozen=True)
