@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from edge_ser.audio import Clip, read_clip, resample
 from edge_ser.classifier import Classifier
@@ -40,10 +41,11 @@ from .folds import by_speaker, fold_models, unheard_by
 from .offline import Samples
 from .streaming import WARM_S, through_microphone
 from .streams import StreamOptions, Truth, chunks, spoken, whole
+from .virtual_microphone import as_int16
 
 RATE = 16_000
 MICROPHONE_RATE = 44_100
-"""At which PortAudio opens PulseAudio's sources: of another rate it would resample, coarsely."""
+"""At which PortAudio opens PulseAudio's sources: those of another rate would be resampled."""
 GAIN_DB = -12.0
 AS_RECORDED, SOFTER = "as recorded", f"{-GAIN_DB:g} dB softer, noise of {SELF_NOISE_DBFS:g} dBFS"
 ENDS_S = 3.0
@@ -122,11 +124,11 @@ def softer(samples: Samples, rng: np.random.Generator) -> Samples:
     return self_noise(quiet, RATE, rng, dbfs=SELF_NOISE_DBFS)
 
 
-def by_file(samples: Samples, model: Path, rate: int = RATE, bits: int = 24) -> list[Event]:
+def by_file(samples: Samples | NDArray[np.int16], model: Path, rate: int = RATE) -> list[Event]:
     """The events of a stream that `edge-ser listen` reads from a file."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stream.wav"
-        soundfile.write(file, samples, rate, subtype=f"PCM_{bits}")
+        soundfile.write(file, samples, rate, subtype="PCM_24")
         command = [sys.executable, "-m", "edge_ser.cli", "listen", "--format", "jsonl"]
         command += ["--model", str(model), "--input", str(file), "--pace", "fast"]
         # What it says of trouble goes where ours does.
@@ -147,7 +149,8 @@ def both_ways(speaker: Speaker) -> Compared:
     """A speaker's stream by a file and through a virtual microphone, the same samples."""
     samples = resample(Clip(speaker.samples, RATE), MICROPHONE_RATE).samples
     model = speaker.model.path
-    file = by_file(samples, model, MICROPHONE_RATE, 16)
+    spoken_as = np.frombuffer(as_int16(samples), np.int16)  # as the microphone hears them
+    file = by_file(spoken_as, model, MICROPHONE_RATE)
     return compared(speaker.name, file, by_microphone(samples, model, MICROPHONE_RATE))
 
 

@@ -52,6 +52,8 @@ PACKAGES = {
     "torch": "pip install -e '.[torch]'",
     "transformers": "pip install -e '.[wav2vec2]'",
 }
+USES_TORCH = {"litert_torch", "torch", "transformers"}
+"""Packages whose tests draw from its generator, which begins anywhere."""
 PROGRAMS = {
     "chromium": ("chromium",),
     "pulseaudio": ("pulseaudio", "pactl"),
@@ -96,7 +98,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _require(name)
     random.seed(SEED)  # of which Keras draws the seeds of its layers
     np.random.seed(SEED)
-    if "torch" in needs or "torch" in sys.modules:
+    if needs & USES_TORCH or "torch" in sys.modules:  # seconds to load, so not for the others
         import torch
 
         torch.manual_seed(SEED)

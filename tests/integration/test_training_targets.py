@@ -85,43 +85,6 @@ class TestTargets:
         alone = made.run_epoch(features[3:], self.given()[3:], 1e-9, np.random.SeedSequence(0))
         assert alone[0] == pytest.approx(0, abs=1e-6)
 
-    @pytest.mark.parametrize("mixup", [0.0, 0.3])
-    @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-    def test_they_sum_to_1_among_the_classes_that_are_known(
-        self, mixup: float, smoothing: float
-    ) -> None:
-        from edge_ser.lab.examples import Examples
-        from edge_ser.lab.training.loop import _run_epoch
-
-        rng = np.random.default_rng(0)
-        labels = np.arange(60) % 4
-        known = rng.random((60, 4)) < 0.4
-        known[np.arange(60), labels] = True
-        features = np.arange(60, dtype=np.float32)[:, None] * [1, -1]
-        examples = Examples(60, 4, lambda epoch: (features, labels), known)
-        given: list[Any] = []
-
-        class Recorder:
-            def run_epoch(self, *values: Any) -> tuple[float, float]:
-                given.append(values)
-                return 0.0, 0.0
-
-        options = replace(TRAINING, mixup=mixup, label_smoothing=smoothing)
-        for epoch in (0, 0, 1):
-            _run_epoch(Recorder(), examples, options, epoch, 0.1)  # type: ignore[arg-type]
-        (mixed, targets, *_), again, other = given
-        np.testing.assert_array_equal(mixed, again[0])
-        np.testing.assert_array_equal(targets, again[1])
-        assert (mixed != other[0]).any()
-        assert mixed.shape == (60, 2) and targets.dtype == np.float32
-        np.testing.assert_allclose(np.where(targets < 0, 0, targets).sum(axis=1), 1, rtol=1e-5)
-        assert set(targets[targets < 0].tolist()) == {-1.0}
-        if not mixup:
-            order = mixed[:, 0].astype(int)
-            assert sorted(order) == list(range(60))
-            np.testing.assert_array_equal(targets >= 0, known[order])
-            assert (targets.argmax(axis=1) == labels[order]).all()
-
     def epochs(self, chosen: Any, options: TrainingOptions, count: int) -> list[Any]:
         """(features, targets) that a trainer is given in each epoch."""
         from edge_ser.lab.training.loop import _run_epoch
@@ -136,6 +99,34 @@ class TestTargets:
         for epoch in range(count):
             _run_epoch(Recorder(), chosen, options, epoch, 0.1)  # type: ignore[arg-type]
         return given
+
+    @pytest.mark.parametrize("mixup", [0.0, 0.3])
+    @pytest.mark.parametrize("smoothing", [0.0, 0.1])
+    def test_they_sum_to_1_among_the_classes_that_are_known(
+        self, mixup: float, smoothing: float
+    ) -> None:
+        from edge_ser.lab.examples import Examples
+
+        rng = np.random.default_rng(0)
+        labels = np.arange(60) % 4
+        known = rng.random((60, 4)) < 0.4
+        known[np.arange(60), labels] = True
+        features = np.arange(60, dtype=np.float32)[:, None] * [1, -1]
+        examples = Examples(60, 4, lambda epoch: (features, labels), known)
+        options = replace(TRAINING, mixup=mixup, label_smoothing=smoothing)
+        (mixed, targets), other = self.epochs(examples, options, 2)
+        (again,) = self.epochs(examples, options, 1)
+        np.testing.assert_array_equal(mixed, again[0])
+        np.testing.assert_array_equal(targets, again[1])
+        assert (mixed != other[0]).any()
+        assert mixed.shape == (60, 2) and targets.dtype == np.float32
+        np.testing.assert_allclose(np.where(targets < 0, 0, targets).sum(axis=1), 1, rtol=1e-5)
+        assert set(targets[targets < 0].tolist()) == {-1.0}
+        if not mixup:
+            order = mixed[:, 0].astype(int)
+            assert sorted(order) == list(range(60))
+            np.testing.assert_array_equal(targets >= 0, known[order])
+            assert (targets.argmax(axis=1) == labels[order]).all()
 
     @pytest.mark.parametrize("smoothing", [0.0, 0.1])
     def test_sounds_have_even_targets_among_all_classes(self, smoothing: float) -> None:
