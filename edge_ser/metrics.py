@@ -21,11 +21,13 @@ __all__ = [
     "accuracy_at_coverage",
     "among",
     "apply_temperature",
+    "calibrated_oracle_share",
     "chance_calibration_error",
     "confusion",
     "expected_calibration_error",
     "fit_temperature",
     "negative_log_likelihood",
+    "oracle_share",
     "softmax",
     "uar",
 ]
@@ -141,16 +143,41 @@ def accuracy_at_coverage(scores: ArrayLike, labels: ArrayLike, coverage: float) 
     >>> accuracy_at_coverage([[0.9, 0.1], [0.4, 0.6]], [0, 0], 0.5)
     1.0
     """
-    probabilities, true = _scored(scores, labels)
-    if not 0 < coverage <= 1:
-        raise DataError(f"a coverage of {coverage}, expected above 0, up to 1")
-    confidence = probabilities.max(axis=1)
-    right = (probabilities.argmax(axis=1) == true).astype(np.float64)
-    answered = max(1, round(coverage * len(true)))
-    least = np.sort(confidence)[-answered]
-    above, level = confidence > least, confidence == least
-    of_level = (answered - above.sum()) * right[level].mean()
-    return float((right[above].sum() + of_level) / answered)
+    confidence, right = _right(scores, labels)
+    return _right_of_surest(confidence, right, coverage)
+
+
+def oracle_share(scores: ArrayLike, labels: ArrayLike, coverage: float) -> float:
+    """How much of the accuracy that an oracle would gain at a coverage the confidence gains.
+
+    The oracle leaves wrong answers alone unanswered. 1 is as good as it, or nothing was to gain; 0
+    is what clips left out at random gain, and a ranking may be worse than that.
+
+    >>> oracle_share([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]], [0, 0, 1, 1], 0.5)
+    1.0
+    """
+    confidence, right = _right(scores, labels)
+    return _share_of_oracle(confidence, right, coverage)
+
+
+def calibrated_oracle_share(
+    scores: ArrayLike, coverage: float, draws: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """The `oracle_share` that as confident a model would show if it were perfectly calibrated.
+
+    Who knows how often he errs does not know when: it is below 1, and of few clips it is known
+    badly. Here each clip is right with the probability of its confidence, `draws` times.
+
+    Returns:
+        Mean and standard deviation over the draws.
+    """
+    confidence, _ = _right(scores, np.zeros(len(np.asarray(scores)), np.int64))
+    rng = np.random.default_rng(seed)
+    shares = [
+        _share_of_oracle(confidence, rng.random(len(confidence)) < confidence, coverage)
+        for _ in range(draws)
+    ]
+    return float(np.mean(shares)), float(np.std(shares))
 
 
 def apply_temperature(scores: ArrayLike, temperature: float) -> Scores:
@@ -188,6 +215,34 @@ def fit_temperature(scores: ArrayLike, labels: ArrayLike) -> float:
         else:
             high = middle
     return 2 / (low + high)
+
+
+def _right(scores: ArrayLike, labels: ArrayLike) -> tuple[Scores, NDArray[np.bool_]]:
+    """Confidence of each clip, and whether it is right."""
+    probabilities, true = _scored(scores, labels)
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == true
+
+
+def _right_of_surest(confidence: Scores, right: NDArray[np.bool_], coverage: float) -> float:
+    answered = _answered(len(right), coverage)
+    least = np.sort(confidence)[-answered]
+    above, level = confidence > least, confidence == least
+    of_level = (answered - above.sum()) * right[level].mean()
+    return float((right[above].sum() + of_level) / answered)
+
+
+def _share_of_oracle(confidence: Scores, right: NDArray[np.bool_], coverage: float) -> float:
+    plain = float(right.mean())
+    best = min(1.0, right.sum() / _answered(len(right), coverage))
+    if best <= plain:
+        return 1.0
+    return float((_right_of_surest(confidence, right, coverage) - plain) / (best - plain))
+
+
+def _answered(clips: int, coverage: float) -> int:
+    if not 0 < coverage <= 1:
+        raise DataError(f"a coverage of {coverage}, expected above 0, up to 1")
+    return max(1, round(coverage * clips))
 
 
 def _logits(scores: Scores) -> Scores:

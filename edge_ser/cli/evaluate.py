@@ -84,6 +84,13 @@ def _figures(report: Report) -> Iterator[str]:
         f"{percent(report.chance_ece)}"
     )
     yield f"of the four fifths that it is surest of, {percent(report.accuracy_at_80)} are right"
+    if report.oracle_share_at_80 is not None and report.calibrated_share_at_80:
+        calibrated = report.calibrated_share_at_80
+        yield (
+            f"which is {100 * report.oracle_share_at_80:.0f} % of what an oracle would gain; as "
+            "sure and perfectly calibrated it would be "
+            f"{100 * calibrated.mean:.0f} ± {100 * calibrated.std:.0f} %"
+        )
     yield ""
     if by_model:
         rows = [[m.name, m.n, percent(m.accuracy), percent(m.uar)] for m in report.models]

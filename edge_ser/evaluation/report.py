@@ -80,6 +80,10 @@ class Report:
     """What a perfectly calibrated model, as confident of as many clips, would show by chance."""
     accuracy_at_80: float | None = None
     """Share of right labels among the four fifths of the clips that the model is surest of."""
+    oracle_share_at_80: float | None = None
+    """How much of what an oracle would gain by leaving a fifth unanswered that is."""
+    calibrated_share_at_80: Spread | None = None
+    """The same of a perfectly calibrated model, as sure of as many clips."""
     negative_log_likelihood: float | None = None
     """Nats a clip."""
     confusion: tuple[tuple[int, ...], ...] = ()
@@ -122,9 +126,15 @@ class Report:
             ("calibration error (ECE)", _percent(self.ece)),
             ("ECE by chance alone", _percent(self.chance_ece)),
             ("accuracy at 80 % coverage", _percent(self.accuracy_at_80)),
+            ("of an oracle's gain by then", _percent(self.oracle_share_at_80)),
+            ("the same of perfect calibration", self._calibrated()),
             ("negative log likelihood", f"{self.negative_log_likelihood:.3f}"),
         ]
         return markdown_table(("figure", "value"), rows)
+
+    def _calibrated(self) -> str:
+        share = self.calibrated_share_at_80
+        return f"{100 * share.mean:.0f} ± {100 * share.std:.0f} %" if share else ""
 
     def _models(self) -> list[str]:
         if len(self.models) < 2:

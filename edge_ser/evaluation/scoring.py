@@ -19,7 +19,14 @@ from edge_ser import metrics
 from edge_ser.audio import Clip, read_clip
 from edge_ser.corpora import Corpus
 from edge_ser.errors import AudioError, UsageError
-from edge_ser.evaluation.report import Failure, ModelResult, Report, Robustness, RobustnessRow
+from edge_ser.evaluation.report import (
+    Failure,
+    ModelResult,
+    Report,
+    Robustness,
+    RobustnessRow,
+    Spread,
+)
 from edge_ser.perturb import Noise, Perturbation, perturbations
 
 if TYPE_CHECKING:
@@ -196,6 +203,8 @@ class _Tally:
             ece=metrics.expected_calibration_error(scores, true),
             chance_ece=metrics.chance_calibration_error(scores),
             accuracy_at_80=metrics.accuracy_at_coverage(scores, true, 0.8),
+            oracle_share_at_80=metrics.oracle_share(scores, true, 0.8),
+            calibrated_share_at_80=Spread(*metrics.calibrated_oracle_share(scores, 0.8)),
             negative_log_likelihood=metrics.negative_log_likelihood(scores, true),
             confusion=tuple(tuple(row) for row in counts.tolist()),
             models=self._by_model(true, predicted),

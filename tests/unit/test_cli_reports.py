@@ -32,6 +32,7 @@ from edge_ser.evaluation import (
     Report,
     Robustness,
     RobustnessRow,
+    Spread,
 )
 from edge_ser.frontend import FrontendSpec
 from edge_ser.verification import ReferenceReport, StageResult, Verification
@@ -284,6 +285,8 @@ REPORT = Report(
     ece=0.1,
     chance_ece=0.02,
     accuracy_at_80=0.8,
+    oracle_share_at_80=0.3,
+    calibrated_share_at_80=Spread(0.43, 0.09),
     negative_log_likelihood=0.5,
     confusion=((2, 1), (0, 1)),
     models=(ModelResult("fold 1", 2, 0.5, 0.5), ModelResult("fold 2", 2, 1.0, 1.0)),
@@ -314,6 +317,8 @@ class TestEvaluate:
             "2 clips seen in training",
             "1 clips of label 'shy'",
             "accuracy              75.0 %        75.0 %     35.4 %",
+            "which is 30 % of what an oracle would gain",
+            "perfectly calibrated it would be 43 ± 9 %",
             "fold 2      2   100.0 %  100.0 %",
             "calm     2     1   66.7 %",
             "failed: x.wav: empty",

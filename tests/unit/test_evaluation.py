@@ -19,6 +19,7 @@ from edge_ser.errors import DataError, DependencyError, StorageError, UsageError
 from edge_ser.evaluation import (
     Failure,
     Report,
+    Spread,
     draw_confusion,
     evaluate,
     robustness_table,
@@ -42,6 +43,8 @@ GOLDEN_TABLE = """\
 | calibration error (ECE) | 10.0 % |
 | ECE by chance alone | 2.0 % |
 | accuracy at 80 % coverage | 80.0 % |
+| of an oracle's gain by then | 30.0 % |
+| the same of perfect calibration | 43 ± 9 % |
 | negative log likelihood | 0.500 |
 
 | true \\ predicted | low | high | recall |
@@ -259,6 +262,8 @@ def made_report(**changes: object) -> Report:
         "ece": 0.1,
         "chance_ece": 0.02,
         "accuracy_at_80": 0.8,
+        "oracle_share_at_80": 0.3,
+        "calibrated_share_at_80": Spread(0.43, 0.09),
         "negative_log_likelihood": 0.5,
         "confusion": ((2, 0), (1, 1)),
     }
