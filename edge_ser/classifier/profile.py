@@ -84,6 +84,9 @@ def profile_with(
 ) -> Profile:
     """The profile after one more clip, which for ever makes at least a thirtieth of it.
 
+    A profile of more clips than that is worth as many fewer as the weight of the new one blots out:
+    it tells as much as a mean of so many does.
+
     Args:
         card: of the model.
         profile: of the clips before; None without any.
@@ -96,9 +99,12 @@ def profile_with(
     one = profile_of(card, [features], seconds)
     if profile is None:
         return one
-    clips = min(profile.clips + 1, MEMORY)
+    weight = 1 / min(profile.clips + 1, MEMORY)
     mean = np.array(floats("mean", profile.mean))
-    mean += (np.asarray(features, dtype=np.float64).ravel() - mean) / clips
+    mean += (np.asarray(features, dtype=np.float64).ravel() - mean) * weight
+    # The variance of the mean, in those of a clip, is the inverse of how many clips it is worth.
+    worth = 1 / ((1 - weight) ** 2 / profile.clips + weight**2)
+    clips = profile.clips + 1 if profile.clips < MEMORY else min(profile.clips, int(worth))
     return Profile(one.frontend, clips, round(profile.seconds + seconds, 3), encoded(mean.tolist()))
 
 

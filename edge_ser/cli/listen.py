@@ -208,7 +208,7 @@ def _say_what_waits(before: Config, after: Config) -> None:
     """Name what a reload does not change: where audio comes from and where events go."""
     waiting = [
         f"[{name}]"
-        for name in ("source", "jsonl", "clips")
+        for name in ("source", "jsonl", "clips", "report")
         if getattr(before, name) != getattr(after, name)
     ]
     if waiting:

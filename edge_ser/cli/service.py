@@ -86,8 +86,8 @@ def _files_of(arguments: tuple[str, ...]) -> list[str]:
         raise UsageError(
             "source.input is -: a service has no standard input: name a microphone or a FIFO"
         )
-    model = loaded.model.name or ""
-    return [model] if os.path.isabs(model) and os.path.isfile(model) else []
+    named = (loaded.model.name or "", loaded.model.profile or "")
+    return [path for path in named if os.path.isabs(path) and os.path.isfile(path)]
 
 
 @command.command("uninstall")

@@ -57,6 +57,12 @@ class Front:
         missing = round(self._heard * self.pipeline.rate) - self.segmenter.position
         return pieces + self.segmenter.skip(max(0, missing))
 
+    def overhear(self, block: Block) -> list[Piece]:
+        """A block that no notice is taken of: end what is open."""
+        pieces = self.interrupt((len(block.samples) + block.lost) / block.rate)
+        self._captured = block.captured
+        return pieces
+
     def finish(self) -> list[Piece]:
         """The stream has ended."""
         return self._drained() + self.segmenter.finish()

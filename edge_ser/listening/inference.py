@@ -45,9 +45,9 @@ class Job:
 
 
 def least_missed(jobs: Sequence[Job]) -> Job:
-    """The oldest partial result, which a later one replaces, or else the oldest of all."""
-    partial = (job for job in jobs if job.piece and job.piece.kind == "partial")
-    return next(partial, jobs[0])
+    """The oldest word of silence or partial result, which later ones replace, or else the oldest."""
+    replaced = (job for job in jobs if job.piece is None or job.piece.kind == "partial")
+    return next(replaced, jobs[0])
 
 
 class Inference:

@@ -129,16 +129,19 @@ class Intake:
             before, pipeline, self.replacement = self.front.pipeline, self.replacement, None
             self._queue(self.front.replace(pipeline), before)
         if self.muted.is_set():
-            self._queue(self.front.interrupt((len(block.samples) + block.lost) / block.rate))
+            self._queue(self.front.overhear(block))
             return
         self._queue(self.front.process(block))
         self._queue_silence()
 
     def _queue(self, pieces: Sequence[Piece], pipeline: Pipeline | None = None) -> None:
         for piece in pieces:
-            dropped = self._jobs.put(self._job(piece, pipeline or self.front.pipeline))
-            if dropped is not None:
-                self._skip(dropped)
+            self._put(self._job(piece, pipeline or self.front.pipeline))
+
+    def _put(self, job: Job) -> None:
+        dropped = self._jobs.put(job)
+        if dropped is not None:
+            self._skip(dropped)
 
     def _queue_silence(self) -> None:
         front = self.front
@@ -146,7 +149,7 @@ class Intake:
             return
         if front.seconds - self._last_silence >= SILENCE_EVERY_S:
             self._last_silence = front.seconds
-            self._jobs.put(self._job(None, front.pipeline))
+            self._put(self._job(None, front.pipeline))
 
     def _job(self, piece: Piece | None, pipeline: Pipeline) -> Job:
         end_s = self.front.seconds if piece is None else piece.end / pipeline.rate

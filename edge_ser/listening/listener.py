@@ -58,16 +58,18 @@ class Listener:
         self.source = source
         self._events: BoundedQueue[Event] = BoundedQueue(EVENTS_WAITING, not source.live)
         self._iterated = False
-        jobs: BoundedQueue[Job] = BoundedQueue(PIECES_WAITING, not source.live, least_missed)
+        self._jobs: BoundedQueue[Job] = BoundedQueue(
+            PIECES_WAITING, not source.live, least_missed
+        )
         self._intake = Intake(
             source,
             source_options or SourceOptions(),
             Pipeline(model, options),
-            jobs,
+            self._jobs,
             self.health,
             clock,
         )
-        self._inference = Inference(jobs, self.health, [*subscribers, self._keep])
+        self._inference = Inference(self._jobs, self.health, [*subscribers, self._keep])
         self._threads: list[threading.Thread] = []
         self._error: Exception | None = None
 
@@ -187,6 +189,7 @@ class Listener:
         try:
             self._inference.run()
         finally:
+            self._jobs.close()  # whoever waits for room there would wait for ever
             self._events.close()
             self.stop()
 

@@ -28,7 +28,7 @@ __all__ = ["CONFIG", "UNIT", "Plan", "install", "make_plan", "need_root", "unins
 UNIT = Path("/etc/systemd/system") / NAME
 CONFIG = Path("/etc/edge-ser.toml")
 STATE = Path("/var/lib/edge-ser")
-READING = ("--config", "--input", "--model", "-m")
+READING = ("--config", "--input", "--model", "-m", "--profile")
 """Options of `edge-ser listen` that name a file to read."""
 CAUSES: dict[int, type[EdgeSerError]] = {
     kind.exit_code: kind

@@ -165,7 +165,7 @@ class SinkRunner:
                 self._dropped += len(self._held)
                 self._held.clear()
                 self._changed.notify_all()
-            self._flushed = self._sink_closed() and complete
+            self._flushed = self._sink_closed() and complete and not self._errors
 
     def _delivered(self, event: Event, clip: Clip | None) -> bool:
         """Try until the sink has taken the event; False where no further one is worth trying."""

@@ -50,11 +50,23 @@ def test_the_mean_of_the_first_clips_and_then_of_the_latest(number: int) -> None
         np.testing.assert_allclose(offset, offset_of(CARD, whole), rtol=1e-4, atol=1e-4)
 
 
+def test_a_long_profile_is_believed_as_far_as_it_is_still_there() -> None:
+    profile = profile_of(CARD, [clip(seed) for seed in range(120)], 240.0)
+    worth = [profile.clips]
+    for seed in range(300):
+        profile = profile_with(CARD, profile, clip(seed), 2.0)
+        worth.append(profile.clips)
+    # (29/30)^2 / 120 + (1/30)^2 of a clip's variance is that of a mean of 112.
+    assert worth[:2] == [120, 112] and sorted(worth, reverse=True) == worth
+    # What an average with a thirtieth for the newest tells for ever: (2 - w) / w clips.
+    assert worth[-1] == pytest.approx(59, abs=1)
+
+
 def test_another_speaker_is_learnt_in_time() -> None:
     profile = profile_of(CARD, [np.zeros(SHAPE, np.float32)] * 500, 500.0)
     for _ in range(3 * MEMORY):
         profile = profile_with(CARD, profile, np.full(SHAPE, -60, np.float32), 1.0)
-    share = MEMORY / (MEMORY + 2)
+    share = 59 / (59 + 2)
     # e^-3 of the one before is left.
     np.testing.assert_allclose(offset_of(CARD, profile), share * (-60 + 40), atol=3.5)
 

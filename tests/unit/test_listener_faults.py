@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from edge_ser.errors import AudioError, ModelError
+from edge_ser.events import DecideOptions
 from edge_ser.listening.clock import StreamClock
 from edge_ser.listening.listener import PIECES_WAITING, Listener
+from edge_ser.listening.pipeline import Listening
 
 from .listener_scripts import (
     GUARD_S,
@@ -142,6 +144,49 @@ def test_a_bug_in_a_thread_ends_listening_and_is_raised() -> None:
         list(listening)
     assert listening.status().state == "failed"
     assert not listening.health.alive()
+
+
+def test_a_bug_of_a_subscriber_ends_a_file_that_waits_for_room() -> None:
+    go_on = threading.Event()
+
+    def script() -> Iterator[Any]:
+        for number, block in enumerate(utterances(3 * PIECES_WAITING)):
+            if number == 20 * 30:  # long after the queue was full of utterances
+                go_on.set()
+            yield block
+
+    def subscriber(event: object, clip: object) -> None:
+        go_on.wait(0.5)
+        raise ZeroDivisionError("a bug")
+
+    listening = listener(script(), live=False, subscribers=[subscriber])
+    listening.start()
+    with pytest.raises(ZeroDivisionError):
+        listening.join(GUARD_S)
+    assert not any(thread.is_alive() for thread in listening._threads)
+
+
+def test_words_of_silence_push_no_speech_out_of_the_queue() -> None:
+    go_on = threading.Event()
+
+    def slow(_: Sequence[np.ndarray]) -> Mapping[str, Any]:
+        if slow.calls > 0:  # type: ignore[attr-defined]  # the first warms up
+            assert go_on.wait(GUARD_S)
+        slow.calls += 1  # type: ignore[attr-defined]
+        return {"scores": [[0.2, 0.8]]}
+
+    slow.calls = 0  # type: ignore[attr-defined]
+
+    def script() -> Iterator[Any]:
+        yield from utterances(4)
+        yield from silence(60)
+        yield go_on.set
+
+    options = Listening(decide=DecideOptions(no_speech_after_s=5))
+    listening = listener(script(), classifier=model(slow), options=options)
+    kinds = [event.label for event in listening]
+    assert kinds == ["angry"] * 4 + ["no_speech"]
+    assert listening.status().skipped_s == 0
 
 
 def test_a_file_that_breaks_off_is_an_error_after_what_was_heard() -> None:

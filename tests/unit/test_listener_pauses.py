@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_ser.errors import AudioError
@@ -47,6 +48,22 @@ def test_what_is_heard_while_muted_is_no_event() -> None:
     assert heard([first]) == [("utterance", pytest.approx(2, abs=0.2), pytest.approx(3, abs=0.2))]
     assert second.start_s == pytest.approx(8, abs=0.2)
     assert second.dropped_samples == 0, "what nobody wanted to hear is not lost"
+
+
+def test_an_utterance_that_muting_breaks_off_has_its_own_time() -> None:
+    began: list[float] = []
+
+    def script(listening: Listener) -> Iterator[Any]:
+        began.append(listening._intake._clock.time())
+        yield from silence()
+        yield from speech()
+        yield listening.mute
+        yield np.zeros(RATE, np.float32)  # a second in one block
+
+    (event,) = scripted(script)[0]
+    assert (event.start_s, event.end_s) == (pytest.approx(2, abs=0.2), pytest.approx(3, abs=0.2))
+    assert event.time - began[0] == pytest.approx(event.start_s, abs=0.01)
+    assert 1000 < event.latency_ms < 1500, "the block came when its second was over"
 
 
 def test_a_pause_lets_go_of_the_microphone() -> None:

@@ -266,6 +266,30 @@ def test_files_are_named_from_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "listen --model /usr/bin/env --config=/usr/bin/env -o env -m plb\n" in plan.unit
 
 
+@pytest.mark.parametrize("place", ["option", "configuration"])
+def test_a_profile_in_a_home_is_shown_to_the_service(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge_ser.cli.service import _files_of
+
+    for name in ("me.json", "other.toml"):
+        (tmp_path / name).touch()
+    (tmp_path / "other.toml").write_text(f'[model]\nprofile = "{tmp_path / "me.json"}"\n')
+    monkeypatch.chdir(tmp_path)
+    given = {"option": ("--profile", "me.json"), "configuration": ("--config", "other.toml")}[place]
+    shown: list[list[str]] = []
+
+    def visible(places: Sequence[str]) -> list[str]:
+        shown.append(list(places))
+        return []
+
+    monkeypatch.setattr("edge_ser.service.manage.visible_paths", visible)
+    plan = service.make_plan(SYSTEM, given, _files_of(given))
+    assert str(tmp_path / "me.json") in shown[0]
+    if place == "option":
+        assert f"--profile {tmp_path / 'me.json'}\n" in plan.unit
+
+
 class Systemd:
     """Stands for systemctl and journalctl: remembers, and answers what it was told to."""
 
