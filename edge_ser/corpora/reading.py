@@ -37,9 +37,9 @@ def read_corpus(name_or_path: str | Path) -> Corpus:
 
     In this order: an existing path; a known name, looked for in the folder `EDGE_SER_DATA`. A
     folder is what most of its file names say (EMO-DB, RAVDESS, EMOVO, Speech Commands) or its tree
-    (IEMOCAP), else what its manifest.csv says, else a folder per label. Known names joined by `+`,
-    such as emodb+emovo, are read as one corpus: each utterance tells its own, and speakers are
-    called emodb-03.
+    (IEMOCAP), else what its manifest.csv says, else a folder per label, and called after the folder
+    (own-emodb where that is a known name). Known names joined by `+`, such as emodb+emovo, are read
+    as one corpus: each utterance tells its own, and speakers are called emodb-03.
 
     Raises:
         DataError: nothing is there, or what is there does not hold together.
@@ -51,7 +51,8 @@ def read_corpus(name_or_path: str | Path) -> Corpus:
         )
     path = Path(name_or_path)
     if os.path.isfile(path):
-        return Corpus(path.parent.name or path.stem, tuple(read_manifest(path)))
+        name = recognised(path.parent) or _own_name(path.parent.name or path.stem)
+        return Corpus(name, tuple(read_manifest(path)))
     if os.path.isdir(path):
         return _read_folder(path)
     name = str(name_or_path)
@@ -107,7 +108,12 @@ def _read_folder(folder: Path) -> Corpus:
     manifest = folder / "manifest.csv"
     read = read_manifest if manifest.is_file() else read_folders
     utterances = read(manifest if manifest.is_file() else folder)
-    return Corpus(folder.resolve().name, tuple(utterances))
+    return Corpus(_own_name(folder.resolve().name), tuple(utterances))
+
+
+def _own_name(name: str) -> str:
+    """A name that no known corpus has: by theirs a card tells licence and origin."""
+    return f"own-{name}" if any(part in READERS for part in name.split("+")) else name
 
 
 def recognised(folder: Path) -> str | None:

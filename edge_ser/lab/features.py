@@ -19,6 +19,8 @@ from edge_ser.corpora import Utterance
 from edge_ser.errors import StorageError
 from edge_ser.frontend import Frontend, FrontendSpec
 from edge_ser.lab.augmentation import Augmentation, as_mapping, augment
+from edge_ser.lab.augmentation.recordings import digest_of_noise
+from edge_ser.lab.augmentation.steps import RealNoise
 
 __all__ = ["Version", "cached_features", "keep_array", "kept_array", "runs_folder"]
 
@@ -38,7 +40,9 @@ class Version:
     def key(self) -> str:
         """What tells it from others, for a cache."""
         # Not of how many versions it is one, so that more of them leave the first ones kept.
-        return json.dumps([as_mapping(replace(self.augmentation, versions=0)), self.number])
+        told = [as_mapping(replace(self.augmentation, versions=0)), self.number]
+        noises = [step for step in self.augmentation.steps if isinstance(step, RealNoise)]
+        return json.dumps([*told, *(digest_of_noise(step.folder) for step in noises)])
 
     def __call__(self, samples: Samples, rate: int, digest: bytes) -> Samples:
         """The version of one clip."""
@@ -62,8 +66,8 @@ def cached_features(
 ) -> NDArray[np.float32]:
     """Features of all clips, or of a version of them, shape (clips, *spec.shape(clip_samples)).
 
-    The cache's name covers the frontend, the clip length, the padding, the version and every file's
-    bytes.
+    The cache's name covers the frontend, the clip length, the padding, the version and the bytes of
+    every file, recordings of noise too.
     """
     key = hashlib.sha256(f"{spec.digest()} {clip_samples} {pad_side}".encode())
     if version:

@@ -337,6 +337,24 @@ def test_a_folder_is_recognised_by_its_names(plant: Plant, file: str, name: str)
     assert read_corpus(plant(file)).name == name
 
 
+@pytest.mark.parametrize("folder", ["emodb", "ravdess", "emovo+emodb"])
+def test_clips_of_ones_own_are_no_known_corpus_whatever_their_folder_is_called(
+    plant: Plant, folder: str
+) -> None:
+    """By its name a card tells licence and origin."""
+    root = plant(f"{folder}/anger/0.wav", f"{folder}/joy/1.wav")
+    assert read_corpus(root / folder).name == f"own-{folder}"
+    (root / folder / "manifest.csv").write_text("path,label\nanger/0.wav,x\njoy/1.wav,y\n")
+    for given in (root / folder, root / folder / "manifest.csv"):
+        assert read_corpus(given).name == f"own-{folder}"
+
+
+def test_a_manifest_beside_a_known_corpus_is_of_it(plant: Plant) -> None:
+    root = plant("part/03a01Fa.wav", "part/03a01Wa.wav")
+    (root / "part" / "some.csv").write_text("path,label\n03a01Fa.wav,joy\n")
+    assert read_corpus(root / "part" / "some.csv").name == "emodb"
+
+
 def test_a_known_name_is_looked_for_where_the_data_is(
     plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

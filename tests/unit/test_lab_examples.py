@@ -92,6 +92,21 @@ def test_other_steps_are_other_versions(corpus: Corpus) -> None:
     assert (louder[1:] != every[1:]).any(axis=(2, 3)).all()
 
 
+def test_other_recordings_of_noise_are_other_versions(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = {"name": "real_noise", "folder": "noise", "snr_db": 0}
+    monkeypatch.setenv("EDGE_SER_DATA", str(tmp_path))
+    (tmp_path / "noise").mkdir()
+    found = []
+    for seed in (0, 0, 1):
+        noise = 0.1 * np.random.default_rng(seed).standard_normal(8_000)
+        soundfile.write(tmp_path / "noise" / "a.wav", noise, 8_000)
+        found.append(stacked(read(corpus, experiment(versions=1, step=[step])))[1])
+    np.testing.assert_array_equal(found[1], found[0])
+    assert (found[2] != found[0]).any(axis=(1, 2)).all()
+
+
 def test_every_epoch_draws_of_each_clip_the_one_or_the_other(corpus: Corpus) -> None:
     chosen = experiment()
     data = read(corpus, chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from functools import lru_cache
@@ -15,7 +16,7 @@ from edge_ser.audio import open_recording
 from edge_ser.corpora.utterances import audio_files
 from edge_ser.errors import DataError
 
-__all__ = ["stretch_of_noise"]
+__all__ = ["digest_of_noise", "stretch_of_noise"]
 
 Samples = NDArray[np.float32]
 
@@ -40,6 +41,18 @@ def stretch_of_noise(folder: str, length: int, rate: int, rng: np.random.Generat
         if math.sqrt(np.square(stretch, dtype=np.float64).mean()) > SILENCE:
             return stretch
     raise DataError(f"{folder}: {TRIES} stretches were silent, expected noise: remove such files")
+
+
+def digest_of_noise(folder: str) -> str:
+    """What tells the recordings below a folder from others, by their order and bytes.
+
+    Raises:
+        DataError: there is no audio in the folder.
+    """
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _stretch(path: Path, length: int, rate: int, rng: np.random.Generator) -> Samples:
