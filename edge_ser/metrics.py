@@ -147,11 +147,12 @@ def accuracy_at_coverage(scores: ArrayLike, labels: ArrayLike, coverage: float) 
     return _right_of_surest(confidence, right, coverage)
 
 
-def oracle_share(scores: ArrayLike, labels: ArrayLike, coverage: float) -> float:
+def oracle_share(scores: ArrayLike, labels: ArrayLike, coverage: float) -> float | None:
     """How much of the accuracy that an oracle would gain at a coverage the confidence gains.
 
-    The oracle leaves wrong answers alone unanswered. 1 is as good as it, or nothing was to gain; 0
-    is what clips left out at random gain, and a ranking may be worse than that.
+    The oracle leaves wrong answers alone unanswered. 1 is as good as it; 0 is what clips left out
+    at random gain, and a ranking may be worse than that. None where nothing is to gain, since all
+    answers are right, or none is.
 
     >>> oracle_share([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]], [0, 0, 1, 1], 0.5)
     1.0
@@ -162,22 +163,21 @@ def oracle_share(scores: ArrayLike, labels: ArrayLike, coverage: float) -> float
 
 def calibrated_oracle_share(
     scores: ArrayLike, coverage: float, draws: int = 1000, seed: int = 0
-) -> tuple[float, float]:
+) -> tuple[float, float] | None:
     """The `oracle_share` that as confident a model would show if it were perfectly calibrated.
 
     Who knows how often he errs does not know when: it is below 1, and of few clips it is known
     badly. Here each clip is right with the probability of its confidence, `draws` times.
 
     Returns:
-        Mean and standard deviation over the draws.
+        Mean and standard deviation over the draws; None where in most nothing is to gain.
     """
     confidence, _ = _right(scores, np.zeros(len(np.asarray(scores)), np.int64))
     rng = np.random.default_rng(seed)
-    shares = [
-        _share_of_oracle(confidence, rng.random(len(confidence)) < confidence, coverage)
-        for _ in range(draws)
-    ]
-    return float(np.mean(shares)), float(np.std(shares))
+    drawn = (rng.random(len(confidence)) < confidence for _ in range(draws))
+    shares = [_share_of_oracle(confidence, right, coverage) for right in drawn]
+    known = [share for share in shares if share is not None]
+    return (float(np.mean(known)), float(np.std(known))) if 2 * len(known) > draws else None
 
 
 def apply_temperature(scores: ArrayLike, temperature: float) -> Scores:
@@ -231,11 +231,11 @@ def _right_of_surest(confidence: Scores, right: NDArray[np.bool_], coverage: flo
     return float((right[above].sum() + of_level) / answered)
 
 
-def _share_of_oracle(confidence: Scores, right: NDArray[np.bool_], coverage: float) -> float:
+def _share_of_oracle(confidence: Scores, right: NDArray[np.bool_], coverage: float) -> float | None:
     plain = float(right.mean())
     best = min(1.0, right.sum() / _answered(len(right), coverage))
     if best <= plain:
-        return 1.0
+        return None
     return float((_right_of_surest(confidence, right, coverage) - plain) / (best - plain))
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation found: values for JSON, and Markdown for people."""
+"""What an evaluation found."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ class Report:
     accuracy_at_80: float | None = None
     """Share of right labels among the four fifths of the clips that the model is surest of."""
     oracle_share_at_80: float | None = None
-    """How much of what an oracle would gain by leaving a fifth unanswered that is."""
+    """How much of what an oracle would gain by leaving a fifth unanswered that is; None where there
+    is nothing to gain."""
     calibrated_share_at_80: Spread | None = None
     """The same of a perfectly calibrated model, as sure of as many clips."""
     negative_log_likelihood: float | None = None
@@ -104,56 +105,6 @@ class Report:
             values["accuracy_over_models"] = asdict(spread(m.accuracy for m in self.models))
             values["uar_over_models"] = asdict(spread(m.uar for m in self.models))
         return values
-
-    def to_markdown(self) -> str:
-        """Tables of the figures, the models, the confusion, and what was not scored."""
-        parts = [f"## {self.corpus}: {self.n} of {self.clips} clips scored"]
-        if self.seen_in_training:
-            parts.append(f"{self.seen_in_training} clips not scored: seen in training.")
-        for label, count in self.unknown_labels.items():
-            parts.append(f"{count} clips not scored: label `{_cell(label)}` unknown to the model.")
-        if self.n:
-            parts += [self._figures(), *self._models(), self._confusion()]
-        if self.failures:
-            rows = [(failure.path, failure.message) for failure in self.failures]
-            parts.append(markdown_table(("failed", "why"), rows))
-        return "\n\n".join(parts) + "\n"
-
-    def _figures(self) -> str:
-        rows = [
-            ("accuracy", _percent(self.accuracy)),
-            ("UAR", _percent(self.uar)),
-            ("calibration error (ECE)", _percent(self.ece)),
-            ("ECE by chance alone", _percent(self.chance_ece)),
-            ("accuracy at 80 % coverage", _percent(self.accuracy_at_80)),
-            ("of an oracle's gain by then", _percent(self.oracle_share_at_80)),
-            ("the same of perfect calibration", self._calibrated()),
-            ("negative log likelihood", f"{self.negative_log_likelihood:.3f}"),
-        ]
-        return markdown_table(("figure", "value"), rows)
-
-    def _calibrated(self) -> str:
-        share = self.calibrated_share_at_80
-        return f"{100 * share.mean:.0f} ± {100 * share.std:.0f} %" if share else ""
-
-    def _models(self) -> list[str]:
-        if len(self.models) < 2:
-            return []
-        rows: list[tuple[object, ...]] = [
-            (m.name, m.n, _percent(m.accuracy), _percent(m.uar)) for m in self.models
-        ]
-        accuracies = spread(m.accuracy for m in self.models)
-        uars = spread(m.uar for m in self.models)
-        rows.append(("mean", self.n, _percent(accuracies.mean), _percent(uars.mean)))
-        rows.append(("standard deviation", "", _percent(accuracies.std), _percent(uars.std)))
-        return [markdown_table(("model", "clips", "accuracy", "UAR"), rows)]
-
-    def _confusion(self) -> str:
-        rows = [
-            (label, *counts, _percent(counts[at] / sum(counts)) if any(counts) else "")
-            for at, (label, counts) in enumerate(zip(self.labels, self.confusion, strict=True))
-        ]
-        return markdown_table(("true \\ predicted", *self.labels, "recall"), rows)
 
 
 @dataclass(frozen=True)
@@ -182,20 +133,6 @@ class Robustness:
         """JSON values."""
         return {"clean": self.clean.to_dict(), "rows": [asdict(row) for row in self.rows]}
 
-    def to_markdown(self) -> str:
-        """One table, UAR beside its share of the clean UAR."""
-        rows = [
-            [
-                *(row.name, _percent(row.accuracy), _percent(row.uar)),
-                *(_percent(row.share_of_clean_uar), _percent(row.ece), _percent(row.chance_ece)),
-            ]
-            for row in self.rows
-        ]
-        title = f"## {self.clean.corpus}: robustness on {self.clean.n} clips"
-        head = ("perturbation", "accuracy", "UAR", "of clean UAR", "ECE", "ECE by chance")
-        table = markdown_table(head, rows)
-        return f"{title}\n\n{table}\n"
-
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table with the first column to the left and the others to the right."""
@@ -207,7 +144,3 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str
 def _cell(value: object) -> str:
     """Text that stays within its cell: names of files and labels may hold anything."""
     return " ".join(str(value).split()).replace("|", "\\|")
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"

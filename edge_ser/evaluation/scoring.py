@@ -191,6 +191,7 @@ class _Tally:
         scores, true = np.array(self.scores), np.array(self.true)
         predicted = scores.argmax(axis=1)
         counts = metrics.confusion(true, predicted, len(labels))
+        calibrated = metrics.calibrated_oracle_share(scores, 0.8)
         return Report(
             corpus=corpus,
             labels=labels,
@@ -204,7 +205,7 @@ class _Tally:
             chance_ece=metrics.chance_calibration_error(scores),
             accuracy_at_80=metrics.accuracy_at_coverage(scores, true, 0.8),
             oracle_share_at_80=metrics.oracle_share(scores, true, 0.8),
-            calibrated_share_at_80=Spread(*metrics.calibrated_oracle_share(scores, 0.8)),
+            calibrated_share_at_80=Spread(*calibrated) if calibrated else None,
             negative_log_likelihood=metrics.negative_log_likelihood(scores, true),
             confusion=tuple(tuple(row) for row in counts.tolist()),
             models=self._by_model(true, predicted),

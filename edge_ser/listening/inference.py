@@ -45,7 +45,7 @@ class Job:
 
 
 def least_missed(jobs: Sequence[Job]) -> Job:
-    """The oldest word of silence or partial result, which later ones replace, or else the oldest."""
+    """The oldest silence or partial result, which later ones replace, or else the oldest of all."""
     replaced = (job for job in jobs if job.piece is None or job.piece.kind == "partial")
     return next(replaced, jobs[0])
 

@@ -199,8 +199,9 @@ def test_oracle_share() -> None:
     # One in four is right: not even an oracle gets beyond one of two.
     assert metrics.oracle_share(scores, [0, 1, 1, 1], 0.5) == 1.0
     for nothing_to_gain in ([0] * 4, [1] * 4):
-        assert metrics.oracle_share(scores, nothing_to_gain, 0.5) == 1.0
-    assert metrics.oracle_share(scores, [0, 1, 0, 1], 1.0) == 1.0
+        assert metrics.oracle_share(scores, nothing_to_gain, 0.5) is None
+    assert metrics.oracle_share(scores, [0, 1, 0, 1], 1.0) is None
+    assert metrics.calibrated_oracle_share([[1.0, 0.0]] * 4, 0.5) is None
     with pytest.raises(DataError, match=r"a coverage of 1\.5, expected above 0, up to 1"):
         metrics.oracle_share(scores, [0, 0, 1, 1], 1.5)
 
@@ -211,14 +212,15 @@ def test_calibrated_oracle_share_is_that_of_labels_drawn_by_the_scores() -> None
     shares = []
     for _ in range(300):
         labels = (scores.cumsum(axis=1) < rng.random((400, 1))).sum(axis=1)
-        shares.append(metrics.oracle_share(scores, labels, 0.8))
-    mean, deviation = metrics.calibrated_oracle_share(scores, 0.8)
+        shares.append(metrics.oracle_share(scores, labels, 0.8) or 0.0)
+    calibrated = metrics.calibrated_oracle_share(scores, 0.8)
+    assert calibrated is not None
+    mean, deviation = calibrated
     assert mean == pytest.approx(np.mean(shares), abs=0.02)
     assert deviation == pytest.approx(np.std(shares), rel=0.2)
     assert 0.2 < mean < 0.8
     # Who is as sure of all clips knows nothing of when he errs.
-    even, _ = metrics.calibrated_oracle_share([[0.7, 0.3]] * 200, 0.8)
-    assert even == pytest.approx(0, abs=0.01)
+    assert metrics.calibrated_oracle_share([[0.7, 0.3]] * 200, 0.8) == pytest.approx((0, 0))
 
 
 @given(st.integers(1, 30), st.integers(0, 2**32 - 1))
