@@ -54,7 +54,7 @@ def profile_recordings(
             failures.append(Failure(str(path), str(error)))
         progress(done, len(paths))
     if not features:
-        lost = f" ({len(failures)} could not be read: {failures[0].message})" if failures else ""
+        lost = f" ({len(failures)} left out: {failures[0].message})" if failures else ""
         raise DataError(
             f"no speech in {len(paths)} recordings{lost}, expected some: give a folder of WAV or "
             "FLAC files in which one person speaks"

@@ -33,7 +33,7 @@ NAMED_MOST_S = 3600.0
 @click.option(
     "--dataset",
     metavar="DIR|NAME",
-    help="Clips to classify: a folder, a manifest, or emodb, ravdess, iemocap (EDGE_SER_DATA). "
+    help="Clips to classify: a folder, a manifest, or a corpus in EDGE_SER_DATA, such as emodb. "
     "[default: built-in synthetic speech]",
 )
 @click.option("--clips", type=click.IntRange(min=1), metavar="N", help="Take only N of the clips.")

@@ -21,7 +21,7 @@ from edge_ser.cli.output import (
     write,
 )
 from edge_ser.cli.progress import a_person_watches, progress_bar
-from edge_ser.errors import DataError, ExitCode, UsageError
+from edge_ser.errors import DataError, ExitCode, StorageError, UsageError
 
 if TYPE_CHECKING:
     from edge_ser.classifier import Classifier
@@ -268,9 +268,14 @@ def command(
     """
     if noise is not None and not perturb:
         raise UsageError("--noise: only used by --perturb: add it")
-    classifiers = _models(model, folds, provider, threads, allow_untrained)
     from edge_ser.corpora import read_corpus
-    from edge_ser.evaluation import draw_confusion
+    from edge_ser.evaluation import draw_confusion, need_matplotlib
+
+    if plot is not None:
+        need_matplotlib()  # said before minutes of work
+        if not Path(plot).absolute().parent.is_dir():
+            raise StorageError(f"{plot}: no such folder: make it, or name another place")
+    classifiers = _models(model, folds, provider, threads, allow_untrained)
 
     clips = read_corpus(corpus)
     inputs: list[str | Path] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_ser.cli.options import DEBUG
-from edge_ser.errors import EdgeSerError, ExitCode, StorageError
+from edge_ser.errors import DependencyError, EdgeSerError, ExitCode, StorageError
 
 if TYPE_CHECKING:
     from edge_ser.evaluation import Failure
@@ -101,7 +102,7 @@ def exit_code_of(error: BaseException, context: click.Context | None) -> int:
         case EdgeSerError():
             if isinstance(error, StorageError):
                 _abandon_stdout()
-            _say(f"edge-ser: {one_line(error)}")
+            _say(f"edge-ser: {one_line(error)}{_whose_pip(error)}")
             return error.exit_code
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             _abandon_stdout()
@@ -113,6 +114,14 @@ def exit_code_of(error: BaseException, context: click.Context | None) -> int:
             return ExitCode.INTERNAL
         case _:
             raise error
+
+
+def _whose_pip(error: EdgeSerError) -> str:
+    """Where `pip` is another Python's, or none's, the one of the Python that runs this."""
+    if not isinstance(error, DependencyError) or "pip install" not in str(error):
+        return ""
+    own = os.path.join(os.path.dirname(sys.executable), "pip")
+    return "" if shutil.which("pip") == own else f" (its pip: {one_line(own)})"
 
 
 def failure_lines(failures: Sequence[Failure], what: str) -> Iterator[str]:

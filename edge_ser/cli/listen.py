@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from edge_ser.sinks import SinkRunner
 
 LOG = logging.getLogger("edge_ser.cli")
+
+IDLE = {"utterance": ("window_s", "hop_s"), "window": ("partial_s",)}
+"""Keys of [segment] without effect in a mode."""
 
 
 @click.command("listen")
@@ -63,9 +67,9 @@ LOG = logging.getLogger("edge_ser.cli")
     type=click.Choice(["utterance", "window"]),
     help="One result for each utterance, or a window that slides over speech.",
 )
-@click.option("--window", type=float, metavar="S", help="Seconds of a window.")
-@click.option("--hop", type=float, metavar="S", help="Seconds from window to window.")
-@click.option("--partial", type=float, metavar="S", help="Early results, every S seconds.")
+@click.option("--window", type=float, metavar="S", help="Seconds of a window, in its mode.")
+@click.option("--hop", type=float, metavar="S", help="From window to window, in seconds.")
+@click.option("--partial", type=float, metavar="S", help="Early results of utterances, each S s.")
 @click.option("--gate", type=click.Choice(["energy", "silero"]), help="What finds speech.")
 @click.option(
     "--format",
@@ -166,6 +170,7 @@ def _listen(
     clock = make_clock(config.source)
     source = make_source(config.source, clock)
     options = _options(config, model)
+    _say_what_is_idle(config, options.segment.mode if options.segment else "utterance")
     attendant: Attendant
     runners = make_runners(config, live, lambda: attendant.status())
     taking = [_taking(runner, source.live) for runner in runners]
@@ -204,12 +209,21 @@ def _set_up_log(config: Config, live: bool) -> None:
     log_to_stderr("error" if live and sys.stderr.isatty() else config.report.log_level)
 
 
+def _say_what_is_idle(config: Config, mode: str) -> None:
+    """Name what was given and has no effect."""
+    given = [key for key in config.settings if key.section == "segment"]
+    idle = [f"{key.section}.{key.name}" for key in given if key.name in IDLE[mode]]
+    if idle:
+        LOG.warning("%s: without effect where mode is %s", ", ".join(idle), mode)
+
+
 def _say_what_waits(before: Config, after: Config) -> None:
     """Name what a reload does not change: where audio comes from and where events go."""
+    logged = replace(after.report, log_level=before.report.log_level)  # that is taken up at once
     waiting = [
         f"[{name}]"
         for name in ("source", "jsonl", "clips", "report")
-        if getattr(before, name) != getattr(after, name)
+        if getattr(before, name) != getattr(replace(after, report=logged), name)
     ]
     if waiting:
         LOG.warning("%s: taken up at the next start", ", ".join(waiting))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from edge_ser.documents import CONTROLS
 from edge_ser.errors import StorageError, UsageError
@@ -34,30 +35,45 @@ __all__ = [
 ]
 
 Record = Mapping[str, object]
+FORMATS = ("jsonl", "json", "csv")
+"""For programs; files of these formats are called so."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def output_options(function: Function) -> Function:
-    """Add `--format` and `-o`."""
+    """Add `--format` and `-o`, whose name tells the format where nothing else is said."""
     function = click.option(
         "--output",
         "-o",
         metavar="FILE",
+        is_eager=True,  # `--format` looks at it
         help="Write here instead of standard output; the file appears when it is complete.",
     )(function)
-    return format_option("A table to read, or one of three formats for programs.")(function)
+    return format_option(
+        "A table to read, or one of three formats for programs.",
+        show_default="as FILE is called, else table",
+        callback=_by_name,
+    )(function)
 
 
-def format_option(help_: str) -> Callable[[Function], Function]:
+def format_option(help_: str, **more: Any) -> Callable[[Function], Function]:
     """Add `--format` alone, for commands whose `-o` is something else."""
     return click.option(
         "--format",
         "format_",
-        type=click.Choice(["table", "jsonl", "json", "csv"]),
+        type=click.Choice(["table", *FORMATS]),
         default="table",
-        show_default=True,
         help=help_,
+        **{"show_default": True, **more},
     )
+
+
+def _by_name(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    assert parameter.name is not None
+    if context.get_parameter_source(parameter.name) is not ParameterSource.DEFAULT:
+        return value
+    suffix = Path(context.params.get("output") or "").suffix.lower().removeprefix(".")
+    return suffix if suffix in FORMATS else value
 
 
 def percent(share: object) -> str:
@@ -256,11 +272,13 @@ def write(pieces: Iterable[str], output: str | None) -> None:
 def refuse_inputs(output: str | None, inputs: Iterable[str | Path]) -> None:
     """Raise UsageError if writing `output` would replace one of the files that are read.
 
-    The card that may stand beside a model of others is read with it.
+    The card that may stand beside a model of others is read with it. A recording is never what is
+    meant, whether it is read or not.
     """
     if output is None or output == "-":
         return
     from edge_ser.card import sidecar_path
+    from edge_ser.corpora.utterances import AUDIO_SUFFIXES
 
     read = [place for each in inputs for place in (each, sidecar_path(Path(each)))]
     with suppress(OSError):  # not there yet, or `write` says what is wrong with it
@@ -269,6 +287,8 @@ def refuse_inputs(output: str | None, inputs: Iterable[str | Path]) -> None:
             raise UsageError(
                 f"{output}: the place to write to is one of the inputs: name another file"
             )
+        if stat.S_ISREG(there.st_mode) and Path(output).suffix.lower() in AUDIO_SUFFIXES:
+            raise UsageError(f"{output}: there is a recording of that name: name another file")
 
 
 def _is_same(there: os.stat_result, path: str | Path) -> bool:

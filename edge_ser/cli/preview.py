@@ -191,7 +191,7 @@ def _beginning(path: Path, spec: FrontendSpec) -> Samples:
     metavar="NAME|FILE.toml",
     default="microphone",
     show_default=True,
-    help="Steps to draw: cktim, wav2vec2, microphone, or a file with [augmentation].",
+    help="Steps to draw: cktim, wav2vec2, microphone, anywhere, or a file with [augmentation].",
 )
 @click.option(
     "--seed",

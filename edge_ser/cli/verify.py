@@ -98,7 +98,7 @@ def command(
     Examples:
       edge-ser verify emotion-emodb
       edge-ser verify my.onnx --provider cuda
-      edge-ser verify emotion-emodb --reference recordings/
+      edge-ser verify plb-emodb --reference recordings/
 
     The report goes to standard output, or to FILE with -o. Exit status: 0 it is, 3 the model
     differs, 4 its runtime or provider is not there.

@@ -48,7 +48,12 @@ def _rows(manifest: Path) -> list[tuple[int, list[str]]]:
         text = manifest.read_bytes().decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         rows = [(reader.line_num, row) for row in _bounded(manifest, reader) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{manifest}: byte {error.start} is not UTF-8, expected a CSV manifest: name a folder "
+            "for recordings, or save the manifest as UTF-8"
+        ) from error
+    except (OSError, csv.Error) as error:
         raise DataError(
             f"{manifest}: {error}; expected a CSV manifest in UTF-8: see its columns with --help"
         ) from error

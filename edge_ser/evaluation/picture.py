@@ -7,7 +7,21 @@ from pathlib import Path
 from edge_ser.errors import DataError, DependencyError, StorageError
 from edge_ser.evaluation.report import Report
 
-__all__ = ["draw_confusion"]
+__all__ = ["draw_confusion", "need_matplotlib"]
+
+
+def need_matplotlib() -> None:
+    """For whoever will draw after long work.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise DependencyError(
+            "matplotlib is not installed, expected it for a picture: pip install 'edge-ser[plot]'"
+        ) from error
 
 
 def draw_confusion(report: Report, path: Path) -> None:
@@ -18,12 +32,9 @@ def draw_confusion(report: Report, path: Path) -> None:
         DataError: the report has no scored clip.
         StorageError: the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyError(
-            "matplotlib is not installed, expected it for a picture: pip install 'edge-ser[plot]'"
-        ) from error
+    need_matplotlib()
+    from matplotlib.figure import Figure
+
     if not report.n:
         raise DataError(f"{report.corpus}: no clip was scored, expected some to draw")
     shares = [[count / max(1, sum(row)) for count in row] for row in report.confusion]

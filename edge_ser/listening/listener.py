@@ -58,9 +58,7 @@ class Listener:
         self.source = source
         self._events: BoundedQueue[Event] = BoundedQueue(EVENTS_WAITING, not source.live)
         self._iterated = False
-        self._jobs: BoundedQueue[Job] = BoundedQueue(
-            PIECES_WAITING, not source.live, least_missed
-        )
+        self._jobs: BoundedQueue[Job] = BoundedQueue(PIECES_WAITING, not source.live, least_missed)
         self._intake = Intake(
             source,
             source_options or SourceOptions(),

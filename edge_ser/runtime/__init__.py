@@ -92,7 +92,8 @@ def open_model(model: str | Path | bytes, provider: str = "cpu", threads: int = 
     if provider != "cpu":
         raise ProviderError(
             f"provider {provider!r} was asked for with a .tflite model, which runs on the cpu "
-            "alone; use the .onnx file of this model, or --provider cpu"
+            "alone; use the .onnx file of this model with a provider of ONNX Runtime, such as cuda "
+            "or tensorrt, or --provider cpu"
         )
     from edge_ser.runtime.tflite import TfliteInterpreter
 

@@ -118,6 +118,24 @@ def test_what_cannot_be_is_one_line(
     assert said in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "idle"),
+    [
+        (["--window", "2", "--hop", "0.5"], "segment.window_s, segment.hop_s: without effect"),
+        (["--mode", "window", "--partial", "1"], "segment.partial_s: without effect"),
+        (["--mode", "window", "--hop", "0.5"], None),
+    ],
+)
+def test_what_has_no_effect_is_said(
+    edge_ser: Run, model: Path, recording: Path, arguments: list[str], idle: str | None
+) -> None:
+    given = ["--model", str(model), "--input", str(recording), "--pace", "fast", *arguments]
+    done = edge_ser("listen", *given)
+    assert done.returncode == 0
+    assert ("without effect" in done.stderr) == (idle is not None)
+    assert (idle or "") in done.stderr
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_signals_end_it_after_the_utterance_in_hand(
     start: Start, model: Path, tmp_path: Path, number: int, code: int

@@ -200,7 +200,7 @@ class TestUnlabelled:
             (["tiny.onnx", "tones", "-o", "x.json"], 3, "knows nothing of how speakers differ"),
             (["base.onnx", "gone", "-o", "x.json"], 7, "gone: no such folder or manifest"),
             (["base.onnx", "empty", "-o", "x.json"], 7, "empty: no audio in this folder"),
-            (["base.onnx", "bad.wav", "-o", "x.json"], 7, "(1 could not be read: bad.wav: "),
+            (["base.onnx", "bad.wav", "-o", "x.json"], 7, "(1 left out: bad.wav: "),
             (["base.onnx", "tones", "-o", "gone/x.json"], 6, "cannot be written"),
         ],
     )

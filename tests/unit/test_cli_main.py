@@ -106,6 +106,17 @@ def test_every_error_of_ours_is_one_line_and_its_code(
     assert capsys.readouterr().err == "edge-ser: what was given\n"
 
 
+def test_a_package_that_is_missing_names_the_pip_of_this_python(
+    failing: list[BaseException], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing.append(errors.DependencyError("no x: pip install 'edge-ser[x]'"))
+    own = Path(sys.executable).parent
+    for path, said in ((str(own), ""), ("/nowhere", f" (its pip: {own / 'pip'})")):
+        monkeypatch.setenv("PATH", path)
+        main(["models"])
+        assert capsys.readouterr().err == f"edge-ser: no x: pip install 'edge-ser[x]'{said}\n"
+
+
 def test_a_bug_is_one_line_and_70(failing: list[BaseException], capsys: Capture) -> None:
     failing.append(ZeroDivisionError("by zero"))
     assert main(["models"]) == 70

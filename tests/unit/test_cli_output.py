@@ -11,11 +11,20 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ser.cli.output import flattened, grid, printable, refuse_inputs, rendered, write
+from edge_ser.cli.output import (
+    flattened,
+    grid,
+    output_options,
+    printable,
+    refuse_inputs,
+    rendered,
+    write,
+)
 from edge_ser.errors import StorageError, UsageError
 
 RECORDS: list[dict[str, object]] = [
@@ -274,3 +283,34 @@ def test_an_input_is_never_written_over(tmp_path: Path) -> None:
         refuse_inputs(str(card), [tmp_path / "model.onnx"])
     for fine in (None, "-", str(tmp_path / "new.txt"), "/dev/null", "a" * 300):
         refuse_inputs(fine, [*inputs, "/dev/null"])
+
+
+def test_another_recording_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "other.FLAC").write_text("speech")
+    with pytest.raises(UsageError, match="a recording of that name"):
+        refuse_inputs(str(tmp_path / "other.FLAC"), [])
+    refuse_inputs(str(tmp_path / "none.flac"), [])
+
+
+@pytest.mark.parametrize(
+    ("said", "format_"),
+    [
+        ("-o e.jsonl", "jsonl"),
+        ("-o e.JSON", "json"),
+        ("--format csv -o e.json", "csv"),
+        ("-o e.json --format table", "table"),
+        ("-o e.txt", "table"),
+        ("-o .json", "table"),
+        ("", "table"),
+    ],
+)
+def test_a_format_that_is_not_told_is_that_of_the_files_name(said: str, format_: str) -> None:
+    found: list[str] = []
+
+    @click.command()
+    @output_options
+    def command(format_: str, output: str | None) -> None:
+        found.append(format_)
+
+    command.main(said.split(), standalone_mode=False)
+    assert found == [format_]

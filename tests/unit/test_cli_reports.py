@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -421,6 +422,17 @@ class TestEvaluate:
         said = capsys.readouterr()
         assert words in said.err
         assert said.out == ""
+
+    @pytest.mark.parametrize(("missing", "code"), [("folder", 6), ("matplotlib", 4)])
+    def test_a_picture_that_cannot_be_is_said_before_the_work(
+        self, missing: str, code: int, tmp_path: Path, monkeypatch: Patch
+    ) -> None:
+        if missing == "matplotlib":
+            monkeypatch.setitem(sys.modules, "matplotlib", None)
+            monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+        place = tmp_path / ("nowhere/a.png" if missing == "folder" else "a.png")
+        assert main(["evaluate", "mine", "--plot", str(place)]) == code
+        assert self.asked == []
 
     @pytest.mark.needs("matplotlib")
     def test_plot(self, tmp_path: Path) -> None:

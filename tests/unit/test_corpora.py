@@ -345,8 +345,8 @@ def test_clips_of_ones_own_are_no_known_corpus_whatever_their_folder_is_called(
     root = plant(f"{folder}/anger/0.wav", f"{folder}/joy/1.wav")
     assert read_corpus(root / folder).name == f"own-{folder}"
     (root / folder / "manifest.csv").write_text("path,label\nanger/0.wav,x\njoy/1.wav,y\n")
-    for given in (root / folder, root / folder / "manifest.csv"):
-        assert read_corpus(given).name == f"own-{folder}"
+    for place in (root / folder, root / folder / "manifest.csv"):
+        assert read_corpus(place).name == f"own-{folder}"
 
 
 def test_a_manifest_beside_a_known_corpus_is_of_it(plant: Plant) -> None:
