@@ -24,6 +24,7 @@ __all__ = [
     "from_toml",
     "is_table",
     "parted",
+    "printable",
     "read_options",
     "read_toml",
     "regular_contents",
@@ -236,3 +237,12 @@ def _list(value: object, kind: Any) -> tuple[object, ...]:
     if len(kinds) != len(value):
         raise ValueError
     return tuple(from_toml(item, inner) for item, inner in zip(value, kinds, strict=True))
+
+
+def printable(text: object) -> str:
+    """The text with control characters spelt out: a file's name or a label must not steer the
+    terminal."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in str(text)
+    )

@@ -21,7 +21,6 @@ __all__ = [
     "PERTURBATIONS",
     "Noise",
     "Perturbation",
-    "active_level",
     "add_noise",
     "band_limit",
     "equalise",
@@ -33,6 +32,7 @@ __all__ = [
     "room_response",
     "round_trip",
     "self_noise",
+    "speech_rms",
 ]
 
 Samples = NDArray[np.float32]
@@ -51,7 +51,7 @@ ROUND_TRIP_HZ = 48_000
 EQUALISER_START_HZ = 62.5
 
 
-def active_level(samples: Samples, rate: int) -> float:
+def speech_rms(samples: Samples, rate: int) -> float:
     """RMS (of full scale 1.0) of the 20 ms frames within 30 dB of the loudest; 0 for silence.
 
     Pauses and padding so do not count, much as in ITU-T P.56, whose margin is 15.9 dB below the
@@ -143,7 +143,7 @@ def mix(samples: Samples, rate: int, added: Samples | Spectrum, *, snr_db: float
     The ratio is of the speech's active level to the RMS of what is added.
     """
     rms = math.sqrt(np.square(added).mean())
-    wanted = active_level(samples, rate) / _amplitude(snr_db)
+    wanted = speech_rms(samples, rate) / _amplitude(snr_db)
     return np.asarray(samples + added * (wanted / rms), dtype=np.float32)
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_ser import errors
-from edge_ser.doctor.machine import THREAD_VARIABLES
 from edge_ser.doctor.outcome import Outcome
 from edge_ser.errors import EdgeSerError, ProviderError
+from edge_ser.threads import THREAD_VARIABLES
 
 __all__ = ["cold"]
 

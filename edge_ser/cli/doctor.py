@@ -8,7 +8,8 @@ from dataclasses import asdict
 import click
 
 from edge_ser.cli.options import debug_option
-from edge_ser.cli.output import Record, output_options, printable, rendered, write
+from edge_ser.cli.output import Record, output_options, rendered, write
+from edge_ser.documents import printable
 from edge_ser.errors import ExitCode
 
 __all__ = ["command"]

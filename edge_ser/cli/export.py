@@ -10,8 +10,8 @@ import click
 
 from edge_ser.cli.native import quiet_runtime
 from edge_ser.cli.options import debug_option, debugging
-from edge_ser.cli.output import printable
 from edge_ser.cli.progress import a_person_watches, phases
+from edge_ser.documents import printable
 from edge_ser.errors import EdgeSerError, UsageError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.output import printable
 from edge_ser.cli.progress import a_person_watches
+from edge_ser.documents import printable
 from edge_ser.errors import AudioError, StorageError
 
 if TYPE_CHECKING:

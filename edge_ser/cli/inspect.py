@@ -15,11 +15,11 @@ from edge_ser.cli.output import (
     flattened,
     grid,
     output_options,
-    printable,
     refuse_inputs,
     rendered,
     write,
 )
+from edge_ser.documents import printable
 from edge_ser.errors import CardError
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edge_ser.threads import THREAD_VARIABLES
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -26,15 +28,6 @@ __all__ = [
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 DEBUG = "edge_ser.debug"
-
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
 
 
 def _remember_debug(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

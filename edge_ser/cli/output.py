@@ -18,7 +18,7 @@ from typing import Any, TextIO, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from edge_ser.documents import CONTROLS
+from edge_ser.documents import CONTROLS, printable
 from edge_ser.errors import StorageError, UsageError
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "grid",
     "output_options",
     "percent",
-    "printable",
     "refuse_inputs",
     "rendered",
     "write",
@@ -145,14 +144,6 @@ def flattened(value: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     else:
         leaf = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         yield prefix, "" if leaf is None else leaf
-
-
-def printable(text: object) -> str:
-    """The text with control characters spelt out: a file name must not steer the terminal."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
-        for c in str(text)
-    )
 
 
 def _width(text: str) -> int:

@@ -9,7 +9,8 @@ import click
 
 from edge_ser.cli.helping import HelpContext
 from edge_ser.cli.options import debug_option
-from edge_ser.cli.output import Record, output_options, printable, rendered, write
+from edge_ser.cli.output import Record, output_options, rendered, write
+from edge_ser.documents import printable
 from edge_ser.errors import ExitCode, UsageError
 
 __all__ = ["command"]

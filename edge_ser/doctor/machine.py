@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser.threads import THREAD_VARIABLES
+
 __all__ = ["Machine", "read_machine"]
 
 DISTRIBUTIONS = (
@@ -39,7 +41,6 @@ MODULES = (
     "tensorflow",
     "tflite_runtime",
 )
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)

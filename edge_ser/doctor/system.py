@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edge_ser.doctor.finding import Finding, Status
-from edge_ser.doctor.machine import THREAD_VARIABLES, Machine
+from edge_ser.doctor.machine import Machine
+from edge_ser.threads import THREAD_VARIABLES
 
 __all__ = ["system_findings"]
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
-from edge_ser.sinks.lines import LineWriter, printable
+from edge_ser.documents import printable
+from edge_ser.sinks.lines import LineWriter
 
 if TYPE_CHECKING:
     from rich.console import Console

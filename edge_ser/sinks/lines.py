@@ -7,7 +7,7 @@ from typing import TextIO
 
 from edge_ser.errors import StorageError
 
-__all__ = ["LineWriter", "printable"]
+__all__ = ["LineWriter"]
 
 
 class LineWriter:
@@ -61,10 +61,3 @@ def _descriptor(stream: TextIO) -> int | None:
         return stream.fileno()
     except (AttributeError, OSError):
         return None
-
-
-def printable(text: str) -> str:
-    """The text with control characters spelt out: a model's label must not steer the terminal."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )

@@ -14,8 +14,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from edge_ser.documents import printable
 from edge_ser.events import Event, State, Status
-from edge_ser.sinks.lines import printable
 
 __all__ = ["render"]
 

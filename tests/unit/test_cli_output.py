@@ -20,11 +20,11 @@ from edge_ser.cli.output import (
     flattened,
     grid,
     output_options,
-    printable,
     refuse_inputs,
     rendered,
     write,
 )
+from edge_ser.documents import printable
 from edge_ser.errors import StorageError, UsageError
 
 RECORDS: list[dict[str, object]] = [

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from edge_ser.documents import printable
 from edge_ser.errors import StorageError
 from edge_ser.events import Event, Status
 from edge_ser.sinks import LiveView, PlainLines, SinkRunner, plain_line
 from edge_ser.sinks.console import WIDEST, _console
-from edge_ser.sinks.lines import printable
 from edge_ser.sinks.screen import render
 
 LONG_S = 30.0

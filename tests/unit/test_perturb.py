@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_ser import perturb
 from edge_ser.errors import DataError, DependencyError
-from edge_ser.perturb import PERTURBATIONS, active_level, perturbations
+from edge_ser.perturb import PERTURBATIONS, perturbations, speech_rms
 
 RATE = 22_050
 HUM = (np.sin(2 * np.pi * 90 * np.arange(8000) / 8000).astype(np.float32), 8000)
@@ -277,10 +277,8 @@ def test_without_soxr_the_mend_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         PERTURBATIONS["48 kHz round trip"](bursts(), RATE, generator())
 
 
-def test_the_active_level_leaves_pauses_out() -> None:
-    assert active_level(bursts(), RATE) == pytest.approx(rms(tone(440)), rel=0.03)
-    assert active_level(bursts() + np.float32(1e-4), RATE) == pytest.approx(
-        rms(tone(440)), rel=0.03
-    )
-    assert active_level(np.zeros(100, np.float32), RATE) == 0
-    assert active_level(np.full(1, 0.5, np.float32), RATE) == 0.5
+def test_the_speech_rms_leaves_pauses_out() -> None:
+    assert speech_rms(bursts(), RATE) == pytest.approx(rms(tone(440)), rel=0.03)
+    assert speech_rms(bursts() + np.float32(1e-4), RATE) == pytest.approx(rms(tone(440)), rel=0.03)
+    assert speech_rms(np.zeros(100, np.float32), RATE) == 0
+    assert speech_rms(np.full(1, 0.5, np.float32), RATE) == 0.5

@@ -22,7 +22,6 @@ __all__ = [
     "CkConv",
     "KernelGenerator",
     "causal_convolution",
-    "direct_convolution",
     "grid_end",
     "transform_length",
 ]
@@ -53,11 +52,6 @@ def transform_length(frames: int) -> int:
     """
     least = 2 * frames - 1
     return min(odd << max(0, math.ceil(math.log2(least / odd))) for odd in (1, 3, 5))
-
-
-def direct_convolution(x: Tensor, kernel: Tensor) -> Tensor:
-    """Causal convolution as the published code has it; arguments of `causal_convolution`."""
-    return functional.conv1d(functional.pad(x, (kernel.shape[-1] - 1, 0)), kernel)
 
 
 def causal_convolution(x: Tensor, kernel: Tensor) -> Tensor:
