@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["THREAD_VARIABLES"]
+__all__ = ["MAX_THREADS", "THREAD_VARIABLES"]
+
+MAX_THREADS = 256
+"""That anybody may ask for."""
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import sys
@@ -58,7 +59,12 @@ class AudioFile:
         self._source = source
         self._shown = _shown(source)
         _check_source(source, self._shown)
-        self._file = self._open()
+        self._descriptor = None if isinstance(source, str) else _descriptor(source)
+        try:
+            self._file = self._open()
+        except BaseException:
+            self._let_go()
+            raise
         self._position = 0
         try:
             self._rate = int(self._file.samplerate)
@@ -76,7 +82,7 @@ class AudioFile:
                     f"{self._shown}: a header without samples, expected audio: record it again"
                 )
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     @property
@@ -122,6 +128,12 @@ class AudioFile:
     def close(self) -> None:
         """Close the file; a file object that was passed in stays open."""
         self._file.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
 
     def __enter__(self) -> Self:
         return self
@@ -141,6 +153,9 @@ class AudioFile:
             if isinstance(source, str | Path):
                 # Bytes, since a name need not be valid UTF-8.
                 return _sequential_file(soundfile)(os.fsencode(source))
+            if self._descriptor is not None:
+                os.lseek(self._descriptor, 0, os.SEEK_SET)
+                return _sequential_file(soundfile)(self._descriptor, closefd=False)
             source.seek(0)
             return _sequential_file(soundfile)(source)
         except TypeError as error:
@@ -221,6 +236,24 @@ def _sequential_file(soundfile: Any) -> Any:
             return bool(super().seekable())
 
     return SequentialFile
+
+
+def _descriptor(source: BinaryIO | Path) -> int | None:
+    """One of our own for a file object's file, or for what is in memory; None where neither is.
+
+    libsndfile would call a file object back, and what a signal raises in there is lost.
+    """
+    if isinstance(source, io.BytesIO):
+        if not hasattr(os, "memfd_create"):
+            return None
+        descriptor = os.memfd_create("edge-ser")
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(source.getbuffer())
+        return descriptor
+    try:
+        return os.dup(source.fileno())  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def _check_source(source: str | Path | BinaryIO, shown: str) -> None:

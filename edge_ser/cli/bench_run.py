@@ -106,7 +106,7 @@ def run(format_: str, output: str | None, report: str | None, **given: Any) -> N
     """
     use_threads(given["threads"])
     plan = _plan(given)
-    _check_places(output, report, plan)
+    _check_places(output, report, plan, given["dataset"])
     from edge_ser.bench.session import Session
 
     with phases(a_person_watches()) as progress, quiet_runtime(show=debugging()):
@@ -123,11 +123,11 @@ def run(format_: str, output: str | None, report: str | None, **given: Any) -> N
         )
 
 
-def _check_places(output: str | None, report: str | None, plan: Plan) -> None:
+def _check_places(output: str | None, report: str | None, plan: Plan, dataset: str | None) -> None:
     """Before minutes of measuring, not after them."""
     places = [place for place in (output, report) if place not in (None, "-")]
     for place in places:
-        refuse_inputs(place, _read(plan))
+        refuse_inputs(place, _read(plan, dataset))
         if not Path(str(place)).absolute().parent.is_dir():
             raise StorageError(f"{place}: no such folder, expected one: make it or name another")
     if len({os.path.realpath(str(place)) for place in places}) < len(places):
@@ -211,11 +211,12 @@ def _peers(given: dict[str, Any], model: Path) -> tuple[Peer, ...]:
     return available_peers(model, names, given["keras"], given["provider"])
 
 
-def _read(plan: Plan) -> list[str | Path]:
+def _read(plan: Plan, dataset: str | None) -> list[str | Path]:
     """All files that the run reads."""
     sources = [item.source for item in plan.workload.items]
     files: list[str | Path] = [source for source in sources if isinstance(source, Path)]
-    return [*files, plan.model, *([plan.meter] if plan.meter else [])]
+    files += [plan.model, *([plan.meter] if plan.meter else [])]
+    return [*files, dataset, Path(dataset, "manifest.csv")] if dataset else files
 
 
 def _write(document: dict[str, Any], format_: str, output: str | None, report: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from edge_ser.cli.output import (
     write,
 )
 from edge_ser.cli.progress import a_person_watches, progress_bar
-from edge_ser.errors import DataError, ExitCode, StorageError, UsageError
+from edge_ser.errors import AudioError, DataError, ExitCode, StorageError, UsageError
 
 if TYPE_CHECKING:
     from edge_ser.classifier import Classifier
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 SUFFIXES = (".onnx", ".tflite")
+NOISE_S = 600.0
+"""Of each recording of noise, from its beginning."""
 
 
 def _models(
@@ -50,15 +53,30 @@ def _models(
 
 
 def _noise(folder: str | None) -> list[Noise]:
-    from edge_ser.audio import read_clip
+    from edge_ser.audio import open_recording
     from edge_ser.corpora.utterances import audio_files
+    from edge_ser.evaluation import Failure
 
     if folder is None:
         return []
-    clips = [read_clip(path) for path in audio_files(Path(folder))]
-    if not clips:
-        raise DataError(f"{folder}: no audio in this folder: name one with recordings of noise")
-    return [(clip.samples, clip.rate) for clip in clips]
+    noises: list[Noise] = []
+    failures: list[Failure] = []
+    for path in audio_files(Path(folder)):
+        try:
+            with open_recording(path) as recording:
+                samples = recording.read(0, round(NOISE_S * recording.rate))
+                if not samples.any():
+                    raise AudioError(f"{path}: silent, expected noise")
+                noises.append((samples, recording.rate))
+        except AudioError as error:
+            failures.append(Failure(str(path), str(error)))
+    for line in failure_lines(failures, "left out"):
+        click.echo(line, err=True)
+    if not noises:
+        raise DataError(
+            f"{folder}: no noise that can be used in this folder: name one with recordings of it"
+        )
+    return noises
 
 
 def _figures(report: Report) -> Iterator[str]:
@@ -269,7 +287,9 @@ def command(
     if noise is not None and not perturb:
         raise UsageError("--noise: only used by --perturb: add it")
     from edge_ser.corpora import read_corpus
-    from edge_ser.evaluation import draw_confusion, need_matplotlib
+    from edge_ser.corpora.utterances import audio_files
+    from edge_ser.evaluation import draw_confusion
+    from edge_ser.pictures import need_matplotlib
 
     if plot is not None:
         need_matplotlib()  # said before minutes of work
@@ -284,7 +304,13 @@ def command(
         *(classifier.path for classifier in classifiers),
     ]
     for place in (output, plot):
-        refuse_inputs(place, inputs)
+        refuse_inputs(place, [*inputs, *(audio_files(Path(noise)) if noise else ())])
+    if (
+        plot is not None
+        and output is not None
+        and os.path.realpath(plot) == os.path.realpath(output)
+    ):
+        raise UsageError(f"{plot}: the picture and the report would be one file: name another")
     found = (
         _under_perturbations(clips, classifiers, noise, own_labels)
         if perturb

@@ -10,6 +10,7 @@ import click
 
 from edge_ser.cli.native import quiet_runtime
 from edge_ser.cli.options import debug_option, debugging
+from edge_ser.cli.output import refuse_inputs
 from edge_ser.cli.progress import a_person_watches, phases
 from edge_ser.documents import printable
 from edge_ser.errors import EdgeSerError, UsageError
@@ -286,6 +287,8 @@ def command(source: Path | None, output: Path, form: str, **given: Any) -> None:
     'edge-ser[train,export]' for Keras, 'edge-ser[torch,export]' for Torch, and
     'edge-ser[litert-torch]' for Torch to .tflite.
     """
+    named = (given["labels"], *given["frontends"])
+    refuse_inputs(str(output), [place for place in (source, *named) if place])
     refused = None
     with phases(a_person_watches()) as told, quiet_runtime(show=debugging()):
         try:

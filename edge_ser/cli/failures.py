@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Terminated", "exit_code_of", "failure_lines", "one_line", "terminating"]
 
 FAILURES_SHOWN = 10
+LONGEST_LINE = 2000
+"""Characters of a message."""
 
 
 class Terminated(BaseException):
@@ -51,6 +53,8 @@ def terminating() -> Iterator[None]:
 def one_line(message: object) -> str:
     """The message with line breaks and control characters made harmless for a terminal."""
     text = " ".join(str(message).split())
+    if len(text) > LONGEST_LINE:  # whatever a file put into it
+        text = f"{text[: LONGEST_LINE // 2]} ... {text[-LONGEST_LINE // 2 :]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

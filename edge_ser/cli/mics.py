@@ -170,8 +170,11 @@ def command(
         return
     from edge_ser.listening.options import SourceOptions
 
-    if record:
-        refuse_inputs(output, [record[1]])
+    refuse_inputs(output, [record[1]] if record else [])
+    if meter:
+        from edge_ser.zoo import find_model
+
+        refuse_inputs(output, [find_model(model)])
     options = SourceOptions(mic=mic, channel=channel, rate=rate)
     name, clip = hear(options, record[0] if record else seconds or 5.0)
     if record:

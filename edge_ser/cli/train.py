@@ -10,9 +10,10 @@ import click
 
 from edge_ser.cli.native import quiet_runtime
 from edge_ser.cli.options import debug_option, debugging, use_threads
-from edge_ser.cli.output import Record, grid, output_options, rendered, write
+from edge_ser.cli.output import Record, grid, output_options, refuse_inputs, rendered, write
 from edge_ser.cli.progress import a_person_watches, progress_bar
 from edge_ser.errors import UsageError
+from edge_ser.threads import MAX_THREADS
 
 if TYPE_CHECKING:
     from edge_ser.lab.experiment import Experiment
@@ -158,7 +159,7 @@ def _train(plan: Plan, seeds: tuple[int, ...], threads: int) -> list[Path]:
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_THREADS),
     default=2,
     show_default=True,
     metavar="N",
@@ -220,7 +221,10 @@ def command(
     from edge_ser.lab.jobs import plan
 
     chosen = _experiment(experiment, corpus, settings)
-    planned = plan(chosen, read_corpus(chosen.data.corpus), folds or None, runs)
+    clips = read_corpus(chosen.data.corpus)
+    named = (experiment, chosen.data.corpus, Path(chosen.data.corpus, "manifest.csv"))
+    refuse_inputs(output, [*named, *(each.path for each in clips.utterances)])
+    planned = plan(chosen, clips, folds or None, runs)
     lines = list(_described(planned, _device(planned, threads)))
     if check:
         write((f"{line}\n" for line in lines), output)

@@ -108,7 +108,8 @@ def command(
     from edge_ser.zoo import find_model
 
     path = find_model(model, provider)
-    refuse_inputs(output, [path, *reference])
+    read = recordings(reference).paths if reference else []
+    refuse_inputs(output, [path, *reference, *read])
     with quiet_runtime(show=debugging()):
         result = verify(path, provider, threads)
     records = [_record("model", stage) for stage in result.stages]

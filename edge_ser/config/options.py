@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from edge_ser.errors import ConfigError
+from edge_ser.threads import MAX_THREADS
 
 __all__ = ["ModelOptions", "ReportOptions"]
 
@@ -14,8 +15,6 @@ Level = Literal["debug", "info", "warning", "error"]
 
 CHOICES = {"format": get_args(Format), "log_level": get_args(Level)}
 
-MAX_THREADS = 256
-"""As the runtime has it, which is not imported for this."""
 HEARTBEAT_S = (1.0, 86_400.0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_ser.evaluation.picture import draw_confusion, need_matplotlib
+from edge_ser.evaluation.picture import draw_confusion
 from edge_ser.evaluation.report import (
     Failure,
     ModelResult,
@@ -25,7 +25,6 @@ __all__ = [
     "Spread",
     "draw_confusion",
     "evaluate",
-    "need_matplotlib",
     "robustness_table",
     "score",
     "spread",

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
+from edge_ser.errors import AudioError
 from edge_ser.listening.clock import Clock, StreamClock
+from edge_ser.listening.pcm_layout import LOUDEST
 from edge_ser.listening.source import Block, SourceEnded
 
 if TYPE_CHECKING:
@@ -67,7 +71,8 @@ class FileSource:
 
         Raises:
             SourceEnded: the file has ended, or is not open.
-            AudioError: the file is damaged within this block; those before it were handed out.
+            AudioError: the file is damaged within this block, or no audio can be so loud; those
+                before it were handed out.
         """
         file = self._file
         if file is None or self._position >= file.length:
@@ -84,6 +89,11 @@ class FileSource:
         elif isinstance(self._clock, StreamClock):
             self._clock.advance(count / rate)
         samples = file.read(self._position, count)
+        if not (np.abs(samples) <= LOUDEST).all():
+            raise AudioError(
+                f"{self._path}: a sample at {self._position / rate:.1f} s is beyond {LOUDEST:g}, "
+                "expected values about -1 to 1: repair or record it again"
+            )
         self._position += count
         captured = due if self._pace == "real" else self._clock.monotonic()
         return Block(samples, rate, captured)

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edge_ser.container import check_payload, read_file, unwrap
 from edge_ser.errors import ProviderError, UsageError
 from edge_ser.runtime.tensors import Tensor
+from edge_ser.threads import MAX_THREADS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Interpreter", "Tensor", "open_model"]
-
-MAX_THREADS = 256
 
 
 class Interpreter(Protocol):

@@ -43,9 +43,9 @@ class ClipOptions:
         if self.folder is not None and not self.folder.strip():
             raise ConfigError("clips: folder is empty, expected its name; or leave it out")
         if not 1_000_000 <= self.max_bytes <= 1 << 50:
-            raise ConfigError(f"clips: max_bytes is {self.max_bytes}, expected 1000000 or more")
+            raise ConfigError(f"clips: max_bytes is {self.max_bytes}, expected 1000000 to 2^50")
         if not 1 <= self.max_age_s <= 1e10:
-            raise ConfigError(f"clips: max_age_s is {self.max_age_s}, expected 1 or more")
+            raise ConfigError(f"clips: max_age_s is {self.max_age_s}, expected 1 to 1e10")
 
 
 class SaveClips:

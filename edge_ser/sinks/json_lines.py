@@ -44,7 +44,7 @@ class JsonLinesOptions:
         if self.path is not None and not self.path.strip():
             raise ConfigError("jsonl: path is empty, expected a file name; or leave it out")
         if not 10_000 <= self.max_bytes <= 1 << 50:
-            raise ConfigError(f"jsonl: max_bytes is {self.max_bytes}, expected 10000 or more")
+            raise ConfigError(f"jsonl: max_bytes is {self.max_bytes}, expected 10000 to 2^50")
         if not 0 <= self.backups <= 1000:
             raise ConfigError(f"jsonl: backups is {self.backups}, expected 0 to 1000")
 
@@ -176,12 +176,24 @@ class JsonLinesFile:
                     f"{self.name}: not a regular file, expected one that can be rotated; "
                     "for a pipe or device write to standard output"
                 )
+            self._check_backups()
             _mend(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
         return descriptor
+
+    def _check_backups(self) -> None:
+        """What stands where a full file will be renamed to must be one of ours."""
+        for number in range(1, self._options.backups + 1):
+            place = Path(f"{self.name}.{number}")
+            with suppress(FileNotFoundError):
+                if not stat.S_ISREG(os.stat(place).st_mode) or not _is_ours(place):
+                    raise StorageError(
+                        f"{place}: holds something else than events, where {self.name} would be "
+                        "renamed to when it is full: move it, or name another file"
+                    )
 
     def _rotate(self) -> None:
         """Rename PATH.n to PATH.n+1 from the oldest down, PATH to PATH.1; the last one goes."""
@@ -203,6 +215,12 @@ class JsonLinesFile:
             ) from error
 
 
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as stream:
+        begun = stream.read(len(START))
+    return not begun or begun == START
+
+
 def _mend(descriptor: int) -> None:
     """End the file with a whole line: a power cut may have left part of one of ours."""
     size = os.fstat(descriptor).st_size
@@ -210,7 +228,15 @@ def _mend(descriptor: int) -> None:
     part = tail[tail.rfind(b"\n") + 1 :]
     if not part:
         return
-    if START.startswith(part[: len(START)]):
+    if START.startswith(part[: len(START)]) and not _is_whole(part):
         os.ftruncate(descriptor, size - len(part))
     else:
         os.write(descriptor, b"\n")
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

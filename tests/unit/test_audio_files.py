@@ -222,6 +222,28 @@ def test_file_objects(tmp_path: Path) -> None:
         assert read_clip(file).digest() == read_clip(path).digest()
 
 
+class Interrupted(io.BytesIO):
+    """A file object that a signal interrupts while it is read."""
+
+    def readinto(self, buffer: object) -> int:
+        raise KeyboardInterrupt
+
+
+def test_what_is_in_memory_or_a_file_is_read_without_calling_back(tmp_path: Path) -> None:
+    """libsndfile would swallow what a signal raises in a call from it."""
+    path = written(tmp_path / "clip.wav", whole_steps(3_000))
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(3):
+        assert read_clip(Interrupted(path.read_bytes())).digest() == read_clip(path).digest()
+        with path.open("rb") as file:
+            recording = open_recording(file)
+        # Open for as long as it is wanted, whatever becomes of the file object.
+        assert recording.read(2_990, 10).tobytes() == read_clip(path).samples[2_990:].tobytes()
+        recording.close()
+        assert error_of(io.BytesIO(b"no audio"))
+    assert len(os.listdir("/dev/fd")) == before
+
+
 def test_a_clip_is_a_recording() -> None:
     clip = Clip(noise(100)[:, 0], RATE)
     assert (clip.rate, clip.length, clip.seconds) == (RATE, 100, 100 / RATE)

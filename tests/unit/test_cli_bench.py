@@ -136,6 +136,15 @@ def test_the_result_never_replaces_what_is_read(tmp_path: Path, capsys: Capture)
     model.write_bytes(zoo.find_model(zoo.BENCHMARK_MODEL).read_bytes())
     assert main(["bench", *SMALL, "--model", str(model), "-o", str(model)]) == ExitCode.USAGE
     assert "inputs" in capsys.readouterr().err
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "a.wav", [0.1] * 8000, 8_000)
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("path,label\na.wav,x\n")
+    for dataset in (tmp_path, manifest):
+        for place in ("-o", "--report"):
+            given = ["--dataset", str(dataset), place, str(manifest)]
+            assert main(["bench", *SMALL, *given]) == ExitCode.USAGE
+            assert "inputs" in capsys.readouterr().err
 
 
 def test_compare_two_documents(tmp_path: Path, capsys: Capture) -> None:

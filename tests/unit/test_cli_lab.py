@@ -161,6 +161,17 @@ def test_what_does_not_go_together(
     assert asked == []
 
 
+@pytest.mark.parametrize("option", ["--labels", "--frontend"])
+def test_what_describes_a_model_is_never_written_over(
+    option: str, asked: list[Any], tmp_path: Path, capsys: Capture
+) -> None:
+    place = tmp_path / "told.onnx"
+    place.write_text("low\nhigh\n")
+    assert main(["export", "a.keras", option, str(place), "-o", str(place)]) == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert asked == [] and place.read_text() == "low\nhigh\n"
+
+
 def test_a_refusal_is_one_line_whatever_converters_print(
     asked: list[Any], monkeypatch: Patch, capfd: Capture
 ) -> None:

@@ -176,6 +176,11 @@ def test_nobody_to_tell(failing: list[BaseException], monkeypatch: pytest.Monkey
     assert main(["models"]) == 5
 
 
+def test_one_line_is_no_book() -> None:
+    said = one_line("a card's " + 3_000_000 * "A" + ": correct it")
+    assert len(said) < 2100 and said.startswith("a card's A") and said.endswith("A: correct it")
+
+
 def test_one_line_is_harmless_for_a_terminal() -> None:
     assert one_line("a\n b\x1b[2J") == "a b\\x1b[2J"
 

@@ -388,6 +388,37 @@ class TestEvaluate:
         main(["evaluate", "mine", "--perturb", "--own-labels"])
         assert self.asked == [False, False, True]
 
+    def test_noise_that_cannot_be_used_is_left_out_and_named(
+        self, monkeypatch: Patch, capsys: Capture, tmp_path: Path
+    ) -> None:
+        heard: list[Any] = []
+
+        def table(corpus: Corpus, models: Any, noise: Any, **_: Any) -> Robustness:
+            heard.extend(noise)
+            return Robustness(REPORT, ())
+
+        monkeypatch.setattr("edge_ser.evaluation.robustness_table", table)
+        monkeypatch.setattr("edge_ser.cli.evaluate.NOISE_S", 0.5)
+        soundfile = pytest.importorskip("soundfile")
+        soundfile.write(tmp_path / "hum.wav", [0.1] * 8_000, 8_000)
+        soundfile.write(tmp_path / "silent.wav", [0.0] * 80, 8_000)
+        (tmp_path / "bad.wav").write_text("no audio")
+        noisy = ["evaluate", "mine", "--perturb", "--noise", str(tmp_path)]
+        assert main(noisy) == 1
+        said = capsys.readouterr().err
+        assert f"left out: {tmp_path / 'silent.wav'}: silent" in said
+        assert f"left out: {tmp_path / 'bad.wav'}: not audio" in said
+        [(samples, rate)] = heard
+        assert (len(samples), rate) == (4_000, 8_000), "the first half second"
+        assert main([*noisy, "-o", str(tmp_path / "hum.wav")]) == 2
+        assert "is one of the inputs" in capsys.readouterr().err
+
+    def test_the_picture_is_not_the_report(self, tmp_path: Path, capsys: Capture) -> None:
+        pytest.importorskip("matplotlib")
+        place = str(tmp_path / "a.png")
+        assert main(["evaluate", "mine", "-o", place, "--plot", place]) == 2
+        assert "would be one file" in capsys.readouterr().err and not Path(place).exists()
+
     def test_folds_are_all_models_of_the_folder(
         self, monkeypatch: Patch, tmp_path: Path, capsys: Capture
     ) -> None:
@@ -406,7 +437,7 @@ class TestEvaluate:
             (["--noise", "."], "--noise: only used by --perturb"),
             (["--folds", ".", "--model", "x"], "--model and --folds"),
             (["--folds", "."], "no .tflite or .onnx file"),
-            (["--perturb", "--noise", "."], "no audio in this folder"),
+            (["--perturb", "--noise", "."], "no noise that can be used in this folder"),
         ],
     )
     def test_what_does_not_go_together(

@@ -120,6 +120,21 @@ def test_check_shows_the_plan_and_trains_nothing(
     assert said[2].startswith("run folders in ") and not asked
 
 
+@pytest.mark.parametrize("flags", [["--check"], []])
+def test_what_is_read_is_never_written_over(
+    asked: list[Any], experiment: str, flags: list[str], capsys: Capture
+) -> None:
+    before = Path(experiment).read_text()
+    assert main(["train", experiment, *flags, "-o", experiment]) == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert Path(experiment).read_text() == before and not asked
+
+
+def test_threads_have_a_bound(asked: list[Any], experiment: str, capsys: Capture) -> None:
+    assert main(["train", experiment, "--threads", "100000"]) == 2
+    assert "1<=x<=256" in capsys.readouterr().err and not asked
+
+
 def test_list_names_all_experiments_and_networks(capsys: Capture) -> None:
     assert main(["train", "--list"]) == 0
     said = capsys.readouterr().out

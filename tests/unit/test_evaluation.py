@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Sequence
@@ -269,6 +270,32 @@ def test_the_confusion_matrix_is_drawn(tmp_path: Path) -> None:
         draw_confusion(made_report(n=0), path)
     with pytest.raises(StorageError, match="No such file"):
         draw_confusion(made_report(), tmp_path / "nowhere" / "confusion.png")
+
+
+def test_of_many_labels_the_shades_alone_are_drawn(tmp_path: Path) -> None:
+    labels = tuple(f"label {number}" for number in range(300))
+    counts = tuple(tuple(int(row == column) for column in range(300)) for row in range(300))
+    path = tmp_path / "confusion.png"
+    draw_confusion(made_report(labels=labels, confusion=counts, n=300), path)
+    width, height = np.frombuffer(path.read_bytes()[16:24], ">u4")
+    assert max(width, height) < 4000
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "confusion.png"
+    path.write_text("before")
+
+    def full(part: Path, data: bytes) -> int:
+        with part.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StorageError, match="No space left"):
+        draw_confusion(made_report(), path)
+    assert path.read_text() == "before" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_without_matplotlib_the_mend_is_named(

@@ -15,7 +15,7 @@ from edge_ser.frontend import PRESETS
 from edge_ser.lab.augmentation import preset, read_augmentation
 from edge_ser.lab.pictures import data as pictures
 from edge_ser.lab.pictures.data import draw_augmentations, draw_class_counts, draw_clip
-from edge_ser.lab.pictures.png import new_figure, plain_text, write_png
+from edge_ser.pictures import new_figure, plain_text, write_png
 
 pytestmark = pytest.mark.needs("matplotlib")
 

@@ -128,6 +128,18 @@ def test_a_file_that_is_not_there_is_said_when_opened(tmp_path: Path) -> None:
         source.open()
 
 
+def test_a_file_louder_than_audio_can_be_is_refused(tmp_path: Path) -> None:
+    samples = np.zeros(RATE, np.float32)
+    samples[-10:] = 3e38
+    soundfile.write(tmp_path / "loud.wav", samples, RATE, subtype="FLOAT")
+    source = FileSource(str(tmp_path / "loud.wav"), StreamClock(), "fast", block_ms=100)
+    source.open()
+    for _ in range(9):
+        source.read(1.0)
+    with pytest.raises(AudioError, match=r"loud\.wav: a sample at 0\.9 s is beyond 1000"):
+        source.read(1.0)
+
+
 def test_what_lies_before_the_damage_is_handed_out(tmp_path: Path) -> None:
     samples = steps(RATE * 2)
     path = tmp_path / "cut.flac"

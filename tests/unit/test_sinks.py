@@ -261,6 +261,7 @@ def test_closing_takes_a_half_line_back(tmp_path: Path, monkeypatch: pytest.Monk
         ('{"sequence": 2, "ki', ""),
         ("somebody's notes", "somebody's notes\n"),
         ("{}", "{}\n"),
+        ('{"sequence": 1, "label": "x"}', '{"sequence": 1, "label": "x"}\n'),
     ],
 )
 def test_a_half_line_of_ours_is_removed_and_nothing_of_others(
@@ -285,7 +286,23 @@ def test_what_a_crash_leaves_never_glues_to_the_next_line(before: bytes, taken: 
         sink.close()
         lines = path.read_bytes()[len(before) + 1 :].decode().splitlines()
         assert path.read_bytes().startswith(before + b"\n")
-        assert [json.loads(line)["sequence"] for line in lines] == [1] * (taken == LINE) + [2]
+        assert [json.loads(line)["sequence"] for line in lines] == [1] * (taken >= LINE - 1) + [2]
+
+
+@pytest.mark.parametrize("foreign", ["MY THESIS", "folder", "events", "empty"])
+def test_a_full_file_takes_no_place_of_others(tmp_path: Path, foreign: str) -> None:
+    place = tmp_path / "events.2"
+    if foreign == "folder":
+        place.mkdir()
+    else:
+        place.write_text({"events": '{"sequence": 1}\n', "empty": ""}.get(foreign, foreign))
+    sink = JsonLinesFile(options(tmp_path / "events", backups=2))
+    if foreign in ("events", "empty"):
+        sink.open()
+        sink.close()
+        return
+    with pytest.raises(StorageError, match=r"events\.2: holds something else than events"):
+        sink.open()
 
 
 def move(path: Path) -> None:
@@ -340,7 +357,7 @@ def test_only_a_regular_file_is_taken(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"path": " "}, "path is empty"),
-        ({"max_bytes": 9_999}, "max_bytes is 9999, expected 10000 or more"),
+        ({"max_bytes": 9_999}, "max_bytes is 9999, expected 10000 to 2"),
         ({"backups": -1}, "backups is -1, expected 0 to 1000"),
     ],
 )
@@ -505,8 +522,8 @@ def test_a_folder_that_cannot_be_made_is_said_at_the_start(tmp_path: Path) -> No
     ("changes", "message"),
     [
         ({"folder": ""}, "folder is empty"),
-        ({"max_bytes": 1}, "max_bytes is 1, expected 1000000 or more"),
-        ({"max_age_s": 0}, "max_age_s is 0, expected 1 or more"),
+        ({"max_bytes": 1}, "max_bytes is 1, expected 1000000 to 2"),
+        ({"max_age_s": 0}, "max_age_s is 0, expected 1 to 1e10"),
         ({"max_age_s": float("nan")}, "max_age_s is nan"),
     ],
 )

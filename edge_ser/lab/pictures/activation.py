@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_ser.errors import DataError
 from edge_ser.lab.pictures.network import check_convolution, heading, plain_axes
-from edge_ser.lab.pictures.png import ACCENT, FAINT, new_figure, write_png
+from edge_ser.pictures import ACCENT, FAINT, new_figure, write_png
 
 if TYPE_CHECKING:
     from edge_ser.lab.architectures.waveform_cnn import WaveformCnn

@@ -15,7 +15,7 @@ from edge_ser.frontend import PRESETS, Frontend, FrontendSpec, maths
 from edge_ser.frontend.pitch import LOWEST_HZ
 from edge_ser.lab.augmentation import Augmentation, FeatureStep, OneOf, Step, WaveformStep, name_of
 from edge_ser.lab.augmentation.draws import draw
-from edge_ser.lab.pictures.png import ACCENT, FAINT, RULE, new_figure, plain_text, write_png
+from edge_ser.pictures import ACCENT, FAINT, RULE, new_figure, plain_text, write_png
 
 __all__ = ["draw_augmentations", "draw_class_counts", "draw_clip"]
 

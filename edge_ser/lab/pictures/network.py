@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.errors import DataError
-from edge_ser.lab.pictures.png import ACCENT, FAINT, RULE, new_figure, plain_text, write_png
+from edge_ser.pictures import ACCENT, FAINT, RULE, new_figure, plain_text, write_png
 
 if TYPE_CHECKING:
     from edge_ser.lab.architectures.waveform_cnn import WaveformCnn

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edge_ser.evaluation.picture import draw_confusion
-from edge_ser.lab.pictures.png import ACCENT, FAINT, RULE, new_figure, plain_text, write_png
 from edge_ser.lab.report.classification import as_evaluation, classification
 from edge_ser.lab.report.records import RunRecord
 from edge_ser.lab.runs import save_beside
+from edge_ser.pictures import ACCENT, FAINT, RULE, new_figure, plain_text, write_png
 
 __all__ = ["draw_curves", "write_run_report"]
 

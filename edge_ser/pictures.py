@@ -14,7 +14,15 @@ from typing import Any
 
 from edge_ser.errors import DependencyError, StorageError
 
-__all__ = ["ACCENT", "FAINT", "RULE", "new_figure", "plain_text", "write_png"]
+__all__ = [
+    "ACCENT",
+    "FAINT",
+    "RULE",
+    "need_matplotlib",
+    "new_figure",
+    "plain_text",
+    "write_png",
+]
 
 ACCENT = "#0b6a78"
 FAINT = "#626a75"
@@ -23,18 +31,29 @@ DPI = 120
 MAX_TEXT = 60
 
 
+def need_matplotlib() -> None:
+    """For whoever will draw after long work.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise DependencyError(
+            "matplotlib is not installed, expected it for a picture: pip install 'edge-ser[plot]'"
+        ) from error
+
+
 def new_figure(width: float, height: float) -> Any:
     """An empty `matplotlib.figure.Figure` of that many inches, which lays itself out.
 
     Raises:
         DependencyError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyError(
-            "matplotlib is not installed, expected it for a picture: pip install 'edge-ser[plot]'"
-        ) from error
+    need_matplotlib()
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained")
 
 
