@@ -72,7 +72,9 @@ def read_toml(path: str | Path) -> dict[str, Any]:
             f"{path}: byte {error.start} is not UTF-8, expected a TOML file: save it as UTF-8"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: {error}, expected a TOML file: correct it") from error
+        # Python's own advice on a number of thousands of digits is none for a configuration.
+        said = str(error).partition("; use sys.")[0]
+        raise ConfigError(f"{path}: {said}, expected a TOML file: correct it") from error
 
 
 def read_options(kind: type[T], table: object, where: str) -> T:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import stat
 import sys
 from functools import cache
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from edge_ser.audio.clip import Clip, Samples, check_layout, downmix
+from edge_ser.audio.given import check_source, descriptor_of, shown_name
 from edge_ser.errors import AudioError, DependencyError
 
 __all__ = ["AudioFile", "open_recording", "read_clip"]
@@ -57,9 +56,9 @@ class AudioFile:
         if isinstance(source, os.PathLike):
             source = os.fspath(source)
         self._source = source
-        self._shown = _shown(source)
-        _check_source(source, self._shown)
-        self._descriptor = None if isinstance(source, str) else _descriptor(source)
+        self._shown = shown_name(source)
+        check_source(source, self._shown)
+        self._descriptor = None if isinstance(source, str) else descriptor_of(source)
         try:
             self._file = self._open()
         except BaseException:
@@ -238,86 +237,7 @@ def _sequential_file(soundfile: Any) -> Any:
     return SequentialFile
 
 
-def _descriptor(source: BinaryIO | Path) -> int | None:
-    """One of our own for a file object's file, or for what is in memory; None where neither is.
-
-    libsndfile would call a file object back, and what a signal raises in there is lost.
-    """
-    if isinstance(source, io.BytesIO):
-        if not hasattr(os, "memfd_create"):
-            return None
-        descriptor = os.memfd_create("edge-ser")
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(source.getbuffer())
-        return descriptor
-    try:
-        return os.dup(source.fileno())  # type: ignore[union-attr]
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _check_source(source: str | Path | BinaryIO, shown: str) -> None:
-    """Tell apart what libsndfile reports as one and the same failure to open."""
-    if not isinstance(source, str | Path):
-        if not hasattr(source, "seek"):
-            raise AudioError(
-                f"a value of type {type(source).__name__}, expected a path or an open binary file: "
-                "give samples as a numpy array with their rate"
-            )
-        try:
-            size = source.seek(0, os.SEEK_END)
-            if isinstance(source.read(0), str):
-                raise AudioError(f"{shown}: open as text, expected bytes: open it with mode 'rb'")
-        except (OSError, ValueError) as error:
-            raise AudioError(
-                f"{shown}: {error}, expected an open file that can seek: spool it to one"
-            ) from error
-    else:
-        size = _size(source, shown)
-    if size == 0:
-        raise AudioError(f"{shown}: an empty file, expected audio: copy or record it again")
-
-
-def _size(path: str | Path, shown: str) -> int:
-    """Size in bytes of a regular file that can be opened."""
-    try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise AudioError(f"{shown}: a folder, expected an audio file: name the files in it")
-        if not stat.S_ISREG(status.st_mode):
-            raise AudioError(
-                f"{shown}: a pipe or device, expected an audio file: save its output to a file"
-            )
-        with open(path, "rb"):
-            return status.st_size
-    except FileNotFoundError as error:
-        if os.path.islink(path):
-            target = _printable(os.readlink(path))
-            raise AudioError(
-                f"{shown}: a link to {target}, which is not there: restore the file or the link"
-            ) from error
-        raise AudioError(
-            f"{shown}: no such file, expected an audio file: check the path"
-        ) from error
-    except PermissionError as error:
-        raise AudioError(
-            f"{shown}: permission denied, expected a readable file: check its owner and mode"
-        ) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise AudioError(f"{shown}: {reason}, expected an audio file: check the path") from error
-
-
 def _reason(error: Exception) -> str:
     """libsndfile's own words, in one line and without its full stop."""
     words = getattr(error, "error_string", None) or str(error)
     return " ".join(words.split()).removeprefix("Error : ").rstrip(".")
-
-
-def _shown(source: str | Path | BinaryIO) -> str:
-    name = source if isinstance(source, str | Path) else getattr(source, "name", None)
-    return _printable(str(name)) if isinstance(name, str | Path) else "audio stream"
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else ascii(name)

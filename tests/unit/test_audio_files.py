@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import AudioFile, Clip, open_recording, read_clip
 from edge_ser.audio import files as audio_files
+from edge_ser.audio import given as audio_given
 from edge_ser.errors import AudioError, DependencyError
 
 RATE = 16_000
@@ -222,6 +223,33 @@ def test_file_objects(tmp_path: Path) -> None:
         assert read_clip(file).digest() == read_clip(path).digest()
 
 
+@pytest.mark.parametrize(
+    ("declared", "cut", "said"),
+    [
+        (None, 1000, "ends 1000 bytes before what its WAV header declares"),
+        (None, 0, None),
+        (None, 1, None),
+        (0, 1000, None),
+        (0xFFFFFFFF, 1000, None),
+        (0x7FFFFFFF, 1000, None),
+    ],
+)
+def test_a_wav_file_that_is_cut_is_read_and_told(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    declared: int | None,
+    cut: int,
+    said: str | None,
+) -> None:
+    path = written(tmp_path / "clip.wav", whole_steps(3_000))
+    data = bytearray(path.read_bytes())
+    if declared is not None:
+        data[4:8] = declared.to_bytes(4, "little")
+    path.write_bytes(data[: len(data) - cut])
+    assert len(read_clip(path).samples) >= 3_000 - cut
+    assert [r.getMessage() for r in caplog.records] == ([f"{path}: {said}"] if said else [])
+
+
 class Interrupted(io.BytesIO):
     """A file object that a signal interrupts while it is read."""
 
@@ -392,7 +420,7 @@ def test_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(path: object, mode: str) -> None:
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(audio_files, "open", refuse, raising=False)
+        monkeypatch.setattr(audio_given, "open", refuse, raising=False)
     assert error_of(path).startswith(f"{path}: permission denied, expected a readable file")
 
 
