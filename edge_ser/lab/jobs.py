@@ -12,9 +12,9 @@ from pathlib import Path
 from edge_ser.corpora import Corpus
 from edge_ser.errors import ConfigError, DependencyError, UsageError
 from edge_ser.lab import compute
-from edge_ser.lab.architectures.networks import Framework
+from edge_ser.lab.architectures.networks import Framework, Network
 from edge_ser.lab.augmentation import FeatureStep, name_of, read_augmentation
-from edge_ser.lab.datasets import by_name, classes_of, read_dataset, selected
+from edge_ser.lab.datasets import by_name, classes_of, known_classes, read_dataset, selected
 from edge_ser.lab.examples import versions_of
 from edge_ser.lab.experiment import Experiment, is_frozen
 from edge_ser.lab.features import runs_folder
@@ -76,6 +76,7 @@ def plan(
     clips = selected(corpus, experiment.data)
     labels = experiment.data.labels or classes_of(corpus)
     data = dataclasses.replace(experiment.data, labels=tuple(labels), corpus=corpus.name)
+    network = _with_label_sets(experiment.network, clips, labels)
     splits = splits_of(by_name(clips), experiment.protocol)
     for number in folds or ():
         if not 1 <= number <= len(splits):
@@ -84,11 +85,29 @@ def plan(
             )
     chosen = splits if not folds else [splits[number - 1] for number in folds]
     return Plan(
-        dataclasses.replace(experiment, data=data),
+        dataclasses.replace(experiment, data=data, network=network),
         clips,
         tuple(chosen),
         folder or runs_folder() / experiment.name,
     )
+
+
+def _with_label_sets(network: Network, clips: Corpus, labels: Sequence[str]) -> Network:
+    """The network with the outputs that each of its corpora has, where it answers by corpus."""
+    named = getattr(network.options, "corpora", {})
+    if not named:
+        return network
+    homes = {
+        each.corpus: row
+        for each, row in zip(clips.utterances, known_classes(clips.utterances, labels), strict=True)
+    }
+    if set(homes) != set(named):
+        raise ConfigError(
+            f"[network]: corpora names {', '.join(named)}, expected those of the clips: "
+            f"{', '.join(sorted(map(str, homes)))}"
+        )
+    outputs = [[at for at, has in enumerate(homes[name]) if has] for name in named]
+    return network.with_options(label_sets=outputs)
 
 
 def train_job(

@@ -97,7 +97,7 @@ class TestTargets:
                 return 0.0, 0.0
 
         for epoch in range(count):
-            _run_epoch(Recorder(), chosen, options, epoch, 0.1)  # type: ignore[arg-type]
+            _run_epoch(Recorder(), chosen, experiment(options), epoch, 0.1)  # type: ignore[arg-type]
         return given
 
     @pytest.mark.parametrize("mixup", [0.0, 0.3])
@@ -198,7 +198,7 @@ class TestTargets:
             assert (targets.argmax(axis=1) == labels[clip])[clip >= 0].all()
 
     def test_a_mixture_knows_the_classes_of_both(self) -> None:
-        from edge_ser.lab.training.loop import _mixed
+        from edge_ser.lab.training.batches import _mixed
 
         known = np.array([[1, 1, 0], [0, 1, 1]] * 20, dtype=bool)
         targets = np.eye(3, dtype=np.float32)[[0, 2] * 20]

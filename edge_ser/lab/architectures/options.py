@@ -5,7 +5,8 @@ Published rows are values of these classes in `published.toml`; a configuration 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from edge_ser.errors import DataError
@@ -58,8 +59,31 @@ class FunctionalsOptions:
     input_dropout: float = 0.2
     dropout: float = 0.5
     """Of the hidden layer."""
+    corpora: Mapping[str, float] = field(default_factory=dict)
+    """Of joined corpora that differ in their labels, each one's name and the temperature of its
+    answers in use. With some the network gives a second answer beside the one among all labels:
+    how much a clip is like each corpus, and like no speech, and within it like each of its labels.
+    The hidden units serve half the one and half the other, and their mean is what it says."""
+    temperature: float = 1.0
+    """Of the answer among all labels in use, where there is another beside it."""
+    label_sets: tuple[tuple[int, ...], ...] = ()
+    """Outputs that each of `corpora` has, in their order. A training fills it in."""
 
     def __post_init__(self) -> None:
+        warmth = {f"corpora.{name}": each for name, each in self.corpora.items()}
+        for name, temperature in {**warmth, "temperature": self.temperature}.items():
+            if not 0.01 <= temperature <= 100:
+                raise DataError(f"{name} is {temperature}, expected 0.01 to 100")
+        if self.corpora and self.hidden % 2:
+            raise DataError(
+                f"hidden is {self.hidden} with corpora, expected an even number: half of the units "
+                "serve each answer"
+            )
+        if self.label_sets and len(self.label_sets) != len(self.corpora):
+            raise DataError(
+                f"label_sets has {len(self.label_sets)} lists, expected {len(self.corpora)}, one "
+                "for each of corpora: leave it out, training fills it in"
+            )
         if not 1 <= self.hidden <= MAX_HIDDEN:
             raise DataError(f"hidden is {self.hidden}, expected 1 to {MAX_HIDDEN}")
         if not 0 <= self.rank <= MAX_HIDDEN:

@@ -8,6 +8,7 @@ behind a layer of fewer sums (docs/experiments.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -19,10 +20,12 @@ from edge_ser.frontend.measures import MELODY
 from edge_ser.lab.architectures.layers import register
 from edge_ser.lab.architectures.options import FunctionalsOptions
 
-__all__ = ["Familiarity", "build"]
+__all__ = ["Familiarity", "TwoAnswers", "build"]
 
 Tensor = Any
 
+BARRED = -1e9
+"""Added to the logit of a label that a corpus does not have."""
 USUAL = 97
 """Of a hundred training examples, so many are as familiar as can be."""
 
@@ -47,6 +50,51 @@ class Familiarity(layers.Layer):  # type: ignore[misc]
         # Of all zeros the mean square is 0.
         trust = ops.square(self.usual / ops.maximum(strangeness, self.usual))
         return ops.ones_like(trust) if training else trust
+
+
+@register
+class TwoAnswers(layers.Layer):  # type: ignore[misc]
+    """An answer among all labels, and one by corpus: rows of shape (2 + corpora, classes) a clip.
+
+    The first row is the softmax of its logits. The others are probabilities of corpus and label at
+    once: how much a clip is like a corpus, times how likely each of its labels is; in the last row,
+    of what is like no corpus, every label is as likely as the others. Added up they are an answer
+    too (a mixture of experts, R. Jacobs et al., "Adaptive Mixtures of Local Experts", Neural
+    Computation 3, 1991). Temperatures serve in use alone: training would undo them.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Sequence[bool]],
+        temperatures: Sequence[float],
+        temperature: float,
+        **named: Any,
+    ) -> None:
+        """`members`: which labels each corpus has, shape (corpora, classes)."""
+        super().__init__(**named)
+        self.members = [[bool(each) for each in row] for row in members]
+        self.temperatures = [float(each) for each in temperatures]
+        self.temperature = float(temperature)
+
+    def call(self, given: Sequence[Tensor], training: bool = False) -> Tensor:
+        """From logits among all and by corpus, (clips, classes), likeness (clips, corpora + 1) and
+        trust (clips, 1)."""
+        logits, by_corpus, likeness, trust = given
+        warmth = np.ones(len(self.members)) if training else np.array(self.temperatures)
+        barred = np.where(self.members, 0.0, BARRED)
+        warmth, barred = warmth[None, :, None].astype("float32"), barred[None].astype("float32")
+        among_all = ops.softmax(logits / (1.0 if training else self.temperature), axis=-1)
+        within = ops.softmax(by_corpus[:, None, :] / warmth + barred, axis=-1)
+        heard = likeness[:, :-1] * trust
+        unlike = 1.0 - ops.sum(heard, axis=-1, keepdims=True)
+        even = ops.ones_like(logits) / len(self.members[0])
+        rows = [among_all[:, None, :], heard[:, :, None] * within, (unlike * even)[:, None, :]]
+        return ops.concatenate(rows, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """For a file."""
+        own = ("members", "temperatures", "temperature")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
 def build(options: FunctionalsOptions, classes: int, shape: tuple[int, ...]) -> Any:
@@ -77,9 +125,38 @@ def build(options: FunctionalsOptions, classes: int, shape: tuple[int, ...]) -> 
     values = layers.Dropout(options.input_dropout)(values)
     if options.rank:
         values = layers.Dense(options.rank, use_bias=False, name="sums")(values)
+    sums = values
     values = layers.Dense(options.hidden, activation="relu", name="hidden")(values)
     values = layers.Multiply(name="embedding")([values, trust])
     values = layers.Dropout(options.dropout)(values)
     # Without a bias, which would be all that answers where the embedding has faded.
-    outputs = layers.Dense(classes, activation="softmax", use_bias=False, name="scores")(values)
+    if not options.corpora:
+        outputs = layers.Dense(classes, activation="softmax", use_bias=False, name="scores")(values)
+        return keras.Model(inputs, outputs, name="functionals")
+    half = options.hidden // 2
+    logits = layers.Dense(classes, use_bias=False, name="scores")(values[:, :half])
+    by_corpus = layers.Dense(classes, use_bias=False, name="by_corpus")(values[:, half:])
+    likeness = layers.Dense(len(options.corpora) + 1, activation="softmax", name="likeness")(sums)
+    answers = TwoAnswers(
+        _members(options, classes),
+        list(options.corpora.values()),
+        options.temperature,
+        name="two_answers",
+    )([logits, by_corpus, likeness, trust])
+    outputs = ops.sum(answers, axis=1) / 2
     return keras.Model(inputs, outputs, name="functionals")
+
+
+def _members(options: FunctionalsOptions, classes: int) -> list[list[bool]]:
+    """Which labels each corpus has."""
+    if not options.label_sets:
+        raise DataError(
+            f"no label_sets for the corpora {', '.join(options.corpora)}, expected a list of "
+            "outputs for each: edge-ser train fills them in from the clips"
+        )
+    for name, outputs in zip(options.corpora, options.label_sets, strict=True):
+        if not outputs or not all(0 <= at < classes for at in outputs):
+            raise DataError(
+                f"label_sets of {name} is {outputs}, expected outputs 0 to {classes - 1}"
+            )
+    return [[at in outputs for at in range(classes)] for outputs in options.label_sets]

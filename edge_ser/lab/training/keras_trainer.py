@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from edge_ser.errors import DataError
 from edge_ser.lab.architectures.keras_files import refuse_large
 from edge_ser.lab.architectures.networks import build
+from edge_ser.lab.architectures.perceptron import TwoAnswers
 from edge_ser.lab.experiment import Experiment
 from edge_ser.metrics import SMALLEST_SCORE
 
-__all__ = ["KerasTrainer", "known_cross_entropy", "margin_loss"]
+__all__ = ["KerasTrainer", "answers_cross_entropy", "known_cross_entropy", "margin_loss"]
 
 Tensor = Any
 Floats = NDArray[np.float32]
@@ -48,6 +49,30 @@ def known_cross_entropy(targets: Tensor, scores: Tensor) -> Tensor:
     return -ops.sum(known * targets / sharpness * ops.log(kept + (1.0 - known)), axis=-1)
 
 
+def answers_cross_entropy(targets: Tensor, answers: Tensor) -> Tensor:
+    """Of `TwoAnswers`, per example, shapes (examples, rows, classes): of those that it is asked.
+
+    An example is asked for its first row, by `known_cross_entropy`, or for the others, which are
+    one distribution; targets of the rest are -1.
+    """
+    first = ops.any(targets[:, 0] >= 0, axis=-1, keepdims=True)
+    # Where it is not asked, what has a finite loss, whose gradient is multiplied by 0.
+    even = ops.ones_like(targets[:, 0]) / targets.shape[-1]
+    given = ops.where(first, targets[:, 0], even)
+    asked = ops.cast(first[:, 0], answers.dtype)
+    likely = ops.log(ops.clip(answers[:, 1:], SMALLEST_SCORE, 1.0))
+    joint = -ops.sum(ops.maximum(targets[:, 1:], 0.0) * likely, axis=(1, 2))
+    return asked * known_cross_entropy(given, answers[:, 0]) + joint
+
+
+def _accuracy_of_answers(targets: Tensor, answers: Tensor) -> Tensor:
+    """Of the answer that is asked for."""
+    first = ops.any(targets[:, 0] >= 0, axis=-1, keepdims=True)
+    said = ops.where(first, answers[:, 0], ops.sum(answers[:, 1:], axis=1))
+    wanted = ops.sum(ops.maximum(targets, 0.0), axis=1)
+    return ops.equal(ops.argmax(wanted, axis=-1), ops.argmax(said, axis=-1))
+
+
 class KerasTrainer:
     """A Keras model that gives probabilities, compiled."""
 
@@ -68,6 +93,8 @@ class KerasTrainer:
         )
         loss = margin_loss if options.loss == "margin" else known_cross_entropy
         self.model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
+        optimizer.build(self.model.trainable_variables)
+        self.taught = _taught(self.model)
 
     def epochs(self, examples: int) -> int:
         """By the steps that the optimiser has made."""
@@ -91,10 +118,11 @@ class KerasTrainer:
             if generator is not None:
                 generator.state.assign(states.integers(0, 2**32, 2, dtype=np.uint32))
         self.model.optimizer.learning_rate = rate
-        history = self.model.fit(
+        history = self.taught.fit(
             self._shaped(features), targets, self.batch, shuffle=False, verbose=0
         ).history
-        return float(history["loss"][-1]), float(history["accuracy"][-1])
+        right = history.get("accuracy") or history[_accuracy_of_answers.__name__]
+        return float(history["loss"][-1]), float(right[-1])
 
     def scores(self, features: Floats) -> Floats:
         """Probabilities; see `Trainer`."""
@@ -124,8 +152,23 @@ class KerasTrainer:
                 f"{path}: a checkpoint of {loaded.name} with {loaded.count_params()} parameters, "
                 f"expected {self.model.name} with {self.model.count_params()}: give another folder"
             )
-        self.model = loaded
+        self.model, self.taught = loaded, _taught(loaded)
 
     def _shaped(self, features: Floats) -> Floats:
         """With the channel axis that images have."""
         return features.reshape(len(features), *self.model.inputs[0].shape[1:])
+
+
+def _taught(model: Any) -> Any:
+    """What is fitted: the model, or its part that gives two answers, by their own loss.
+
+    Both have the same layers and the same optimiser, so that the model alone is kept.
+    """
+    answers = next((layer for layer in model.layers if isinstance(layer, TwoAnswers)), None)
+    if answers is None:
+        return model
+    part = keras.Model(model.input, answers.output)
+    part.compile(
+        model.optimizer, answers_cross_entropy, metrics=[_accuracy_of_answers], jit_compile=False
+    )
+    return part

@@ -17,6 +17,7 @@ from edge_ser.lab.examples import Examples, examples_of
 from edge_ser.lab.experiment import Experiment, TrainingOptions
 from edge_ser.lab.protocols import Split
 from edge_ser.lab.runs import claim, read_rows, save_beside, write_predictions, write_rows
+from edge_ser.lab.training.batches import answers_by_corpus, one_answer, two_answers
 from edge_ser.lab.training.schedules import learning_rate
 from edge_ser.lab.training.trainers import Trainer, open_trainer
 
@@ -24,12 +25,6 @@ __all__ = ["train"]
 
 Row = dict[str, float]
 Floats = NDArray[np.float32]
-Batch = tuple[Floats, Floats, NDArray[np.bool_], Floats]
-"""Features, targets, which classes each example's corpus has, and what the loss multiplies its
-logits by."""
-
-UNKNOWN = np.float32(-1)
-"""In place of a target: the example's corpus does not have this class."""
 
 
 def train(
@@ -61,13 +56,14 @@ def train(
         trainer.load(last)
     else:
         trainer.begin(lambda: examples.of_epoch(0)[0])
-    done = trainer.epochs(examples.count)
+    done = trainer.epochs(examples.count * (2 if answers_by_corpus(experiment) else 1))
     rows = read_rows(folder)[:done]
     looks = {"validation": data.index(split.validation), "test": data.index(split.test)}
     for epoch in range(done, options.epochs):
         started = time.perf_counter()
         rate = learning_rate(options, epoch, rows)
-        row = {"epoch": epoch, **_run_epoch(trainer, examples, options, epoch, rate), "rate": rate}
+        row = {"epoch": epoch, **_run_epoch(trainer, examples, experiment, epoch, rate)}
+        row["rate"] = rate
         if not math.isfinite(row["loss"]):
             raise DataError(
                 f"{folder}: the loss of epoch {epoch} is {row['loss']}, expected a number: lower "
@@ -130,75 +126,14 @@ def _check(experiment: Experiment, data: Dataset, split: Split) -> None:
 
 
 def _run_epoch(
-    trainer: Trainer, examples: Examples, options: TrainingOptions, epoch: int, rate: float
+    trainer: Trainer, examples: Examples, experiment: Experiment, epoch: int, rate: float
 ) -> Row:
     """Train on the examples in an order drawn from (seed, epoch)."""
-    inner, order = np.random.SeedSequence([options.seed, epoch]).spawn(2)
-    features, labels = examples.of_epoch(epoch)
-    rng = np.random.default_rng(order)
-    if examples.chances is None:
-        drawn = rng.permutation(len(labels))
-    else:
-        drawn = rng.choice(len(labels), len(labels), p=examples.chances)
-    known = examples.known
-    targets = np.eye(examples.classes, dtype=np.float32)[labels] * (1 - options.label_smoothing)
-    targets += options.label_smoothing * known / known.sum(axis=1, keepdims=True)
-    sharpness = np.ones(len(labels), dtype=np.float32)
-    if examples.temperatures is not None:
-        sharpness /= examples.temperatures.astype(np.float32)
-    batch = features[drawn], targets[drawn], known[drawn], sharpness[drawn]
-    if examples.nonspeech is not None:
-        batch = _with_sounds(*batch, examples.nonspeech, examples.sounds, rng)
-    if options.mixup:
-        batch = _mixed(*batch, options.mixup, rng)
-    features, targets, known, sharpness = batch
-    given = np.where(known, sharpness[:, None] * targets, UNKNOWN)
-    loss, accuracy = trainer.run_epoch(features, given, rate, inner)
+    inner, order = np.random.SeedSequence([experiment.training.seed, epoch]).spawn(2)
+    batch_of = two_answers if answers_by_corpus(experiment) else one_answer
+    features, targets = batch_of(examples, experiment, epoch, np.random.default_rng(order))
+    loss, accuracy = trainer.run_epoch(features, targets, rate, inner)
     return {"loss": loss, "accuracy": accuracy}
-
-
-def _with_sounds(
-    features: Floats,
-    targets: Floats,
-    known: NDArray[np.bool_],
-    sharpness: Floats,
-    sounds: Floats,
-    number: int,
-    rng: np.random.Generator,
-) -> Batch:
-    """So many sounds that are no speech among the examples, each class as right as the others."""
-    heard = sounds[rng.choice(len(sounds), number)]
-    even = np.full((number, targets.shape[1]), 1 / targets.shape[1], np.float32)
-    order = rng.permutation(len(features) + number)
-    return (
-        np.concatenate([features, heard])[order],
-        np.concatenate([targets, even])[order],
-        np.concatenate([known, even > 0])[order],
-        np.concatenate([sharpness, np.ones(number, np.float32)])[order],
-    )
-
-
-def _mixed(
-    features: Floats,
-    targets: Floats,
-    known: NDArray[np.bool_],
-    sharpness: Floats,
-    alpha: float,
-    rng: np.random.Generator,
-) -> Batch:
-    """Each example mixed with another one, by a share from Beta(alpha, alpha).
-
-    H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
-    """
-    share = rng.beta(alpha, alpha, len(features)).astype(np.float32)
-    other = rng.permutation(len(features))
-    of_features = share.reshape(-1, *[1] * (features.ndim - 1))
-    return (
-        of_features * features + (1 - of_features) * features[other],
-        share[:, None] * targets + (1 - share[:, None]) * targets[other],
-        known | known[other],
-        share * sharpness + (1 - share) * sharpness[other],
-    )
 
 
 def _looks_at_test(options: TrainingOptions, epoch: int) -> bool:
