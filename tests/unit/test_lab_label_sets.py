@@ -106,6 +106,7 @@ def test_the_loss_asks_for_the_one_answer_or_the_other() -> None:
 def test_what_is_not_asked_may_be_as_sure_as_it_likes() -> None:
     compute.prepare()
     import tensorflow as tf
+
     from edge_ser.lab.training.keras_trainer import answers_cross_entropy
 
     answers = np.zeros((2, 3, 9), np.float32)
