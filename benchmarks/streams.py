@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import read_clip, resample
 from edge_ser.corpora import Utterance
-from edge_ser.perturb import active_level
+from edge_ser.perturb import speech_rms
 
 __all__ = [
     "Chunk",
@@ -156,7 +156,7 @@ def chunks(
     for clip in clips:
         scale = 1.0
         if options.level_dbfs is not None:
-            scale = 10 ** (options.level_dbfs / 20) / active_level(clip.samples, rate)
+            scale = 10 ** (options.level_dbfs / 20) / speech_rms(clip.samples, rate)
         length = len(clip.samples)
         truth = Truth(
             clip.utterance,
