@@ -376,7 +376,7 @@ def test_what_cannot_be_heard_is_told(home: Path, tmp_path: Path) -> None:
     bad.write_bytes(b"no audio")
     heard = profile_recordings(classifier, [bad, home / "tones/low/0.wav"])
     assert [each.path for each in heard.failures] == [str(bad)] and heard.profile.clips == 1
-    with pytest.raises(DataError, match=r"no speech in 1 recordings \(1 could not be read: .*bad"):
+    with pytest.raises(DataError, match=r"no speech in 1 recordings \(1 left out: .*bad"):
         profile_recordings(classifier, [bad])
     quiet = tmp_path / "quiet.wav"
     soundfile.write(quiet, noise(4) / 3000, RATE)
