@@ -105,7 +105,7 @@ def _figures(report: Report) -> Iterator[str]:
     if report.oracle_share_at_80 is not None and report.calibrated_share_at_80:
         calibrated = report.calibrated_share_at_80
         yield (
-            f"which is {100 * report.oracle_share_at_80:.0f} % of what an oracle would gain; as "
+            f"which is {percent(report.oracle_share_at_80)} of what an oracle would gain; as "
             "sure and perfectly calibrated it would be "
             f"{100 * calibrated.mean:.0f} ± {100 * calibrated.std:.0f} %"
         )

@@ -318,7 +318,7 @@ class TestEvaluate:
             "2 clips seen in training",
             "1 clips of label 'shy'",
             "accuracy              75.0 %        75.0 %     35.4 %",
-            "which is 30 % of what an oracle would gain",
+            "which is 30.0 % of what an oracle would gain",
             "perfectly calibrated it would be 43 ± 9 %",
             "fold 2      2   100.0 %  100.0 %",
             "calm     2     1   66.7 %",
