@@ -6,7 +6,7 @@ import socket
 import sys
 import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -270,6 +270,28 @@ def test_what_is_in_memory_or_a_file_is_read_without_calling_back(tmp_path: Path
         recording.close()
         assert error_of(io.BytesIO(b"no audio"))
     assert len(os.listdir("/dev/fd")) == before
+
+
+class Wrapped:
+    """A file object of others, without a file of its own."""
+
+    def __init__(self, data: bytes) -> None:
+        self._inner = io.BytesIO(data)
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("fileno", "name"):
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+
+def test_what_has_no_descriptor_is_read_by_its_methods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "clip.flac", whole_steps(3_000))
+    expected = read_clip(path).digest()
+    assert read_clip(cast(Any, Wrapped(path.read_bytes()))).digest() == expected
+    monkeypatch.delattr(os, "memfd_create")  # as where there is no Linux
+    assert read_clip(io.BytesIO(path.read_bytes())).digest() == expected
 
 
 def test_a_clip_is_a_recording() -> None:
