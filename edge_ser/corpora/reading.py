@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,8 +51,9 @@ def read_corpus(name_or_path: str | Path) -> Corpus:
         )
     path = Path(name_or_path)
     if os.path.isfile(path):
-        name = recognised(path.parent) or _own_name(path.parent.name or path.stem)
-        return Corpus(name, tuple(read_manifest(path)))
+        listed = tuple(read_manifest(path))
+        known = _named_like([utterance.path.stem for utterance in listed])
+        return Corpus(known or _own_name(path.parent.name or path.stem), listed)
     if os.path.isdir(path):
         return _read_folder(path)
     name = str(name_or_path)
@@ -124,7 +125,11 @@ def recognised(folder: Path) -> str | None:
     """
     if evaluations(folder):
         return "iemocap"
-    stems = [path.stem for path in audio_files(folder)]
+    return _named_like([path.stem for path in audio_files(folder)])
+
+
+def _named_like(stems: Sequence[str]) -> str | None:
+    """The known corpus of whose names more than half are."""
     for name, named in NAMED.items():
         if 2 * sum(named.pattern.fullmatch(stem) is not None for stem in stems) > len(stems):
             return name
