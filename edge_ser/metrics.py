@@ -144,7 +144,7 @@ def accuracy_at_coverage(scores: ArrayLike, labels: ArrayLike, coverage: float) 
     1.0
     """
     confidence, right = _right(scores, labels)
-    return _right_of_surest(confidence, right, coverage)
+    return float(_surest(confidence, coverage) @ right)
 
 
 def oracle_share(scores: ArrayLike, labels: ArrayLike, coverage: float) -> float | None:
@@ -158,7 +158,7 @@ def oracle_share(scores: ArrayLike, labels: ArrayLike, coverage: float) -> float
     1.0
     """
     confidence, right = _right(scores, labels)
-    return _share_of_oracle(confidence, right, coverage)
+    return _share_of_oracle(_surest(confidence, coverage), right, coverage)
 
 
 def calibrated_oracle_share(
@@ -174,8 +174,9 @@ def calibrated_oracle_share(
     """
     confidence, _ = _right(scores, np.zeros(len(np.asarray(scores)), np.int64))
     rng = np.random.default_rng(seed)
+    surest = _surest(confidence, coverage)
     drawn = (rng.random(len(confidence)) < confidence for _ in range(draws))
-    shares = [_share_of_oracle(confidence, right, coverage) for right in drawn]
+    shares = [_share_of_oracle(surest, right, coverage) for right in drawn]
     known = [share for share in shares if share is not None]
     return (float(np.mean(known)), float(np.std(known))) if 2 * len(known) > draws else None
 
@@ -223,20 +224,20 @@ def _right(scores: ArrayLike, labels: ArrayLike) -> tuple[Scores, NDArray[np.boo
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == true
 
 
-def _right_of_surest(confidence: Scores, right: NDArray[np.bool_], coverage: float) -> float:
-    answered = _answered(len(right), coverage)
+def _surest(confidence: Scores, coverage: float) -> Scores:
+    """What each clip counts in the mean over the surest ones; they add up to 1."""
+    answered = _answered(len(confidence), coverage)
     least = np.sort(confidence)[-answered]
     above, level = confidence > least, confidence == least
-    of_level = (answered - above.sum()) * right[level].mean()
-    return float((right[above].sum() + of_level) / answered)
+    counts: Scores = above + level * (answered - above.sum()) / level.sum()
+    counts /= answered
+    return counts
 
 
-def _share_of_oracle(confidence: Scores, right: NDArray[np.bool_], coverage: float) -> float | None:
+def _share_of_oracle(surest: Scores, right: NDArray[np.bool_], coverage: float) -> float | None:
     plain = float(right.mean())
     best = min(1.0, right.sum() / _answered(len(right), coverage))
-    if best <= plain:
-        return None
-    return float((_right_of_surest(confidence, right, coverage) - plain) / (best - plain))
+    return None if best <= plain else float((surest @ right - plain) / (best - plain))
 
 
 def _answered(clips: int, coverage: float) -> int:

@@ -58,7 +58,7 @@ class AudioFile:
         self._source = source
         self._shown = shown_name(source)
         check_source(source, self._shown)
-        self._descriptor = None if isinstance(source, str) else descriptor_of(source)
+        self._descriptor = None if isinstance(source, str | Path) else descriptor_of(source)
         try:
             self._file = self._open()
         except BaseException:

@@ -20,7 +20,7 @@ OPEN_ENDED = 0x7FFF0000
 """From this size on, and 0, a writer to a pipe means that it does not know yet."""
 
 
-def descriptor_of(source: BinaryIO | Path) -> int | None:
+def descriptor_of(source: BinaryIO) -> int | None:
     """One of our own for a file object's file, or for what is in memory; None where neither is.
 
     libsndfile would call a file object back, and what a signal raises in there is lost.
@@ -28,12 +28,12 @@ def descriptor_of(source: BinaryIO | Path) -> int | None:
     if isinstance(source, io.BytesIO):
         if not hasattr(os, "memfd_create"):
             return None
-        descriptor = os.memfd_create("edge-ser")
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(source.getbuffer())
-        return descriptor
+        with open(os.memfd_create("edge-ser"), "wb") as memory:
+            memory.write(source.getbuffer())
+            memory.flush()
+            return os.dup(memory.fileno())
     try:
-        return os.dup(source.fileno())  # type: ignore[union-attr]
+        return os.dup(source.fileno())
     except (AttributeError, OSError, ValueError):
         return None
 

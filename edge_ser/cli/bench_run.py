@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,9 @@ import click
 from edge_ser.cli.failures import Terminated
 from edge_ser.cli.native import quiet_runtime
 from edge_ser.cli.options import debug_option, debugging, model_options, use_threads
-from edge_ser.cli.output import Record, output_options, refuse_inputs, rendered, write
+from edge_ser.cli.output import Record, check_places, output_options, rendered, write
 from edge_ser.cli.progress import a_person_watches, phases
-from edge_ser.errors import EdgeSerError, ModelError, StorageError, UsageError
+from edge_ser.errors import EdgeSerError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from edge_ser.bench.options import BenchOptions
@@ -106,7 +105,7 @@ def run(format_: str, output: str | None, report: str | None, **given: Any) -> N
     """
     use_threads(given["threads"])
     plan = _plan(given)
-    _check_places(output, report, plan, given["dataset"])
+    check_places((output, report), _read(plan, given["dataset"]))
     from edge_ser.bench.session import Session
 
     with phases(a_person_watches()) as progress, quiet_runtime(show=debugging()):
@@ -121,17 +120,6 @@ def run(format_: str, output: str | None, report: str | None, **given: Any) -> N
             f"{plan.model}: what it computes here is wrong, so its speed means nothing: "
             f"{goldens['detail']}: 'edge-ser verify' says where"
         )
-
-
-def _check_places(output: str | None, report: str | None, plan: Plan, dataset: str | None) -> None:
-    """Before minutes of measuring, not after them."""
-    places = [place for place in (output, report) if place not in (None, "-")]
-    for place in places:
-        refuse_inputs(place, _read(plan, dataset))
-        if not Path(str(place)).absolute().parent.is_dir():
-            raise StorageError(f"{place}: no such folder, expected one: make it or name another")
-    if len({os.path.realpath(str(place)) for place in places}) < len(places):
-        raise UsageError(f"{report}: given with -o and --report, expected two files: rename one")
 
 
 def _run(session: Session) -> BaseException | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,15 @@ from edge_ser.cli.failures import failure_lines
 from edge_ser.cli.options import debug_option, model_options, open_classifier
 from edge_ser.cli.output import (
     Record,
+    check_places,
     grid,
     output_options,
     percent,
-    refuse_inputs,
     rendered,
     write,
 )
 from edge_ser.cli.progress import a_person_watches, progress_bar
-from edge_ser.errors import AudioError, DataError, ExitCode, StorageError, UsageError
+from edge_ser.errors import AudioError, DataError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from edge_ser.classifier import Classifier
@@ -293,8 +292,6 @@ def command(
 
     if plot is not None:
         need_matplotlib()  # said before minutes of work
-        if not Path(plot).absolute().parent.is_dir():
-            raise StorageError(f"{plot}: no such folder: make it, or name another place")
     classifiers = _models(model, folds, provider, threads, allow_untrained)
 
     clips = read_corpus(corpus)
@@ -303,14 +300,8 @@ def command(
         *(utterance.path for utterance in clips.utterances),
         *(classifier.path for classifier in classifiers),
     ]
-    for place in (output, plot):
-        refuse_inputs(place, [*inputs, *(audio_files(Path(noise)) if noise else ())])
-    if (
-        plot is not None
-        and output is not None
-        and os.path.realpath(plot) == os.path.realpath(output)
-    ):
-        raise UsageError(f"{plot}: the picture and the report would be one file: name another")
+    noises = audio_files(Path(noise)) if noise else []
+    check_places((output, plot), [*inputs, *noises])
     found = (
         _under_perturbations(clips, classifiers, noise, own_labels)
         if perturb

@@ -219,11 +219,12 @@ def _say_what_is_idle(config: Config, mode: str) -> None:
 
 def _say_what_waits(before: Config, after: Config) -> None:
     """Name what a reload does not change: where audio comes from and where events go."""
-    logged = replace(after.report, log_level=before.report.log_level)  # that is taken up at once
+    # The weight of messages is taken up at once.
+    after = replace(after, report=replace(after.report, log_level=before.report.log_level))
     waiting = [
         f"[{name}]"
         for name in ("source", "jsonl", "clips", "report")
-        if getattr(before, name) != getattr(replace(after, report=logged), name)
+        if getattr(before, name) != getattr(after, name)
     ]
     if waiting:
         LOG.warning("%s: taken up at the next start", ", ".join(waiting))

@@ -23,6 +23,7 @@ from edge_ser.errors import StorageError, UsageError
 
 __all__ = [
     "Record",
+    "check_places",
     "flattened",
     "format_option",
     "grid",
@@ -280,6 +281,22 @@ def refuse_inputs(output: str | None, inputs: Iterable[str | Path]) -> None:
             )
         if stat.S_ISREG(there.st_mode) and Path(output).suffix.lower() in AUDIO_SUFFIXES:
             raise UsageError(f"{output}: there is a recording of that name: name another file")
+
+
+def check_places(places: Iterable[str | None], inputs: Sequence[str | Path]) -> None:
+    """Before minutes of work: all that will be written can be, replaces no input nor each other.
+
+    Raises:
+        UsageError: a place is one of the inputs, or named twice.
+        StorageError: the folder of one is missing.
+    """
+    named = [place for place in places if place is not None and place != "-"]
+    for place in named:
+        refuse_inputs(place, inputs)
+        if not Path(place).absolute().parent.is_dir():
+            raise StorageError(f"{place}: no such folder, expected one: make it or name another")
+    if len(set(map(os.path.realpath, named))) < len(named):
+        raise UsageError(f"{named[-1]}: named for two results, expected two files: rename one")
 
 
 def _is_same(there: os.stat_result, path: str | Path) -> bool:

@@ -107,6 +107,11 @@ def _with_label_sets(network: Network, clips: Corpus, labels: Sequence[str]) -> 
             f"{', '.join(sorted(map(str, homes)))}"
         )
     outputs = [[at for at, has in enumerate(homes[name]) if has] for name in named]
+    if len(set(map(tuple, outputs))) < len(outputs):
+        raise ConfigError(
+            "[network]: corpora of the same labels, expected some that differ: an example's corpus "
+            "is told by its labels; leave corpora out"
+        )
     return network.with_options(label_sets=outputs)
 
 

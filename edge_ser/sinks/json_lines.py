@@ -105,10 +105,12 @@ class JsonLinesFile:
         """Open the file, so that a wrong path is said before there is an event.
 
         Raises:
-            StorageError: the folder is missing, or it may not be written, or is no regular file.
+            StorageError: the folder is missing, or it may not be written, or is no regular file;
+                or what is not ours stands where a full file is renamed to.
         """
         with self._as_storage_error("cannot be opened"):
             if self._descriptor is None:
+                self._check_backups()
                 self._open()
 
     def write(self, event: Event, clip: Clip | None = None) -> None:
@@ -176,7 +178,6 @@ class JsonLinesFile:
                     f"{self.name}: not a regular file, expected one that can be rotated; "
                     "for a pipe or device write to standard output"
                 )
-            self._check_backups()
             _mend(descriptor)
         except BaseException:
             os.close(descriptor)

@@ -417,7 +417,7 @@ class TestEvaluate:
         pytest.importorskip("matplotlib")
         place = str(tmp_path / "a.png")
         assert main(["evaluate", "mine", "-o", place, "--plot", place]) == 2
-        assert "would be one file" in capsys.readouterr().err and not Path(place).exists()
+        assert "named for two results" in capsys.readouterr().err and not Path(place).exists()
 
     def test_folds_are_all_models_of_the_folder(
         self, monkeypatch: Patch, tmp_path: Path, capsys: Capture

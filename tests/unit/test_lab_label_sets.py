@@ -172,6 +172,17 @@ def test_a_plan_knows_which_outputs_each_corpus_has() -> None:
     assert from_tables(tomllib.loads(as_toml(planned)), "", "here") == planned
 
 
+def test_corpora_of_the_same_labels_are_refused() -> None:
+    """By its labels an example's corpus is told: the second would never be learnt."""
+    merged = {"calm": "sadness", "boredom": "anger"}
+    alike = (
+        replace(each, label=merged.get(each.label, each.label)) for each in joined().utterances
+    )
+    corpus = Corpus("north+south", tuple(alike))
+    with pytest.raises(ConfigError, match="corpora of the same labels, expected some that differ"):
+        jobs.plan(experiment(north=1.0, south=1.0), corpus)
+
+
 def test_corpora_that_are_not_those_of_the_clips_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"corpora names north, expected .*: north, south"):
         jobs.plan(experiment(north=1.0), joined())

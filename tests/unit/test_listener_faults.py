@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,25 +30,28 @@ from .listener_scripts import (
 )
 
 
+def waiting_for(go_on: threading.Event) -> Callable[[Sequence[np.ndarray]], Mapping[str, Any]]:
+    """A model that warms up at once and then waits."""
+    calls = itertools.count()
+
+    def answer(_: Sequence[np.ndarray]) -> Mapping[str, Any]:
+        assert next(calls) == 0 or go_on.wait(GUARD_S)
+        return {"scores": [[0.2, 0.8]]}
+
+    return answer
+
+
 def test_a_model_that_is_too_slow_drops_the_oldest_and_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     go_on = threading.Event()
     count = 40
 
-    def slow(_: Sequence[np.ndarray]) -> Mapping[str, Any]:
-        if slow.calls > 0:  # type: ignore[attr-defined]  # the first warms up
-            assert go_on.wait(GUARD_S)
-        slow.calls += 1  # type: ignore[attr-defined]
-        return {"scores": [[0.2, 0.8]]}
-
-    slow.calls = 0  # type: ignore[attr-defined]
-
     def script() -> Iterator[Any]:
         yield from utterances(count)
         yield go_on.set
 
-    listening = listener(script(), classifier=model(slow))
+    listening = listener(script(), classifier=model(waiting_for(go_on)))
     events = list(listening)
     status = listening.status()
     assert len(events) <= PIECES_WAITING + 1
@@ -169,21 +173,13 @@ def test_a_bug_of_a_subscriber_ends_a_file_that_waits_for_room() -> None:
 def test_words_of_silence_push_no_speech_out_of_the_queue() -> None:
     go_on = threading.Event()
 
-    def slow(_: Sequence[np.ndarray]) -> Mapping[str, Any]:
-        if slow.calls > 0:  # type: ignore[attr-defined]  # the first warms up
-            assert go_on.wait(GUARD_S)
-        slow.calls += 1  # type: ignore[attr-defined]
-        return {"scores": [[0.2, 0.8]]}
-
-    slow.calls = 0  # type: ignore[attr-defined]
-
     def script() -> Iterator[Any]:
         yield from utterances(4)
         yield from silence(60)
         yield go_on.set
 
     options = Listening(decide=DecideOptions(no_speech_after_s=5))
-    listening = listener(script(), classifier=model(slow), options=options)
+    listening = listener(script(), classifier=model(waiting_for(go_on)), options=options)
     kinds = [event.label for event in listening]
     assert kinds == ["angry"] * 4 + ["no_speech"]
     assert listening.status().skipped_s == 0

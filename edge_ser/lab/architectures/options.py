@@ -96,6 +96,24 @@ class FunctionalsOptions:
                 f"noise is {self.noise} and limit {self.limit}, expected 0 <= noise <= limit"
             )
 
+    def members(self, classes: int) -> list[list[bool]]:
+        """Which of so many outputs each of `corpora` has.
+
+        Raises:
+            DataError: `label_sets` is missing, or names others.
+        """
+        if not self.label_sets:
+            raise DataError(
+                f"no label_sets for the corpora {', '.join(self.corpora)}, expected a list of "
+                "outputs for each: edge-ser train fills them in from the clips"
+            )
+        for name, outputs in zip(self.corpora, self.label_sets, strict=True):
+            if not outputs or not all(0 <= at < classes for at in outputs):
+                raise DataError(
+                    f"label_sets of {name} is {outputs}, expected outputs 0 to {classes - 1}"
+                )
+        return [[at in outputs for at in range(classes)] for outputs in self.label_sets]
+
 
 @dataclass(frozen=True)
 class TimOptions:

@@ -138,25 +138,10 @@ def build(options: FunctionalsOptions, classes: int, shape: tuple[int, ...]) -> 
     by_corpus = layers.Dense(classes, use_bias=False, name="by_corpus")(values[:, half:])
     likeness = layers.Dense(len(options.corpora) + 1, activation="softmax", name="likeness")(sums)
     answers = TwoAnswers(
-        _members(options, classes),
+        options.members(classes),
         list(options.corpora.values()),
         options.temperature,
         name="two_answers",
     )([logits, by_corpus, likeness, trust])
     outputs = ops.sum(answers, axis=1) / 2
     return keras.Model(inputs, outputs, name="functionals")
-
-
-def _members(options: FunctionalsOptions, classes: int) -> list[list[bool]]:
-    """Which labels each corpus has."""
-    if not options.label_sets:
-        raise DataError(
-            f"no label_sets for the corpora {', '.join(options.corpora)}, expected a list of "
-            "outputs for each: edge-ser train fills them in from the clips"
-        )
-    for name, outputs in zip(options.corpora, options.label_sets, strict=True):
-        if not outputs or not all(0 <= at < classes for at in outputs):
-            raise DataError(
-                f"label_sets of {name} is {outputs}, expected outputs 0 to {classes - 1}"
-            )
-    return [[at in outputs for at in range(classes)] for outputs in options.label_sets]

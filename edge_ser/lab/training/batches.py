@@ -57,7 +57,7 @@ def two_answers(
     first, among_all = one_answer(examples, experiment, epoch, rng)
     features, targets, drawn = _drawn(examples, options, options.epochs + epoch, rng)
     features, targets = features[drawn], targets[drawn]
-    members = _members(experiment, examples.classes)
+    members = np.array(experiment.network.options.members(examples.classes))
     homes = (examples.known[drawn][:, None] == members).all(axis=2).argmax(axis=1)
     joint = np.zeros((len(drawn), len(members) + 1, examples.classes), np.float32)
     joint[range(len(drawn)), homes] = targets
@@ -71,20 +71,11 @@ def two_answers(
         none = np.zeros((examples.sounds, *joint.shape[1:]), np.float32)
         none[:, -1] = 1 / examples.classes
         features, joint = np.concatenate([features, heard]), np.concatenate([joint, none])
-    rows = np.full((len(first) + len(features), *_rows(joint)), UNKNOWN)
+    shape = len(first) + len(features), joint.shape[1] + 1, examples.classes
+    rows = np.full(shape, UNKNOWN)
     rows[: len(first), 0], rows[len(first) :, 1:] = among_all, joint
     order = rng.permutation(len(rows))
     return np.concatenate([first, features])[order], rows[order]
-
-
-def _rows(joint: Floats) -> tuple[int, int]:
-    return joint.shape[1] + 1, joint.shape[2]
-
-
-def _members(experiment: Experiment, classes: int) -> Known:
-    """Which labels each corpus of the network has, shape (corpora, classes)."""
-    sets = experiment.network.options.label_sets
-    return np.array([[at in outputs for at in range(classes)] for outputs in sets])
 
 
 def _drawn(
