@@ -23,11 +23,13 @@ __all__ = [
     "apply_temperature",
     "calibrated_oracle_share",
     "chance_calibration_error",
+    "confidence_at_coverage",
     "confusion",
     "expected_calibration_error",
     "fit_temperature",
     "negative_log_likelihood",
     "oracle_share",
+    "reliability",
     "softmax",
     "uar",
 ]
@@ -89,19 +91,36 @@ def confusion(labels: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[
     return counts.reshape(classes, classes).astype(np.int64)
 
 
-def expected_calibration_error(scores: ArrayLike, labels: ArrayLike, bins: int = 10) -> float:
-    """ECE: mean distance of accuracy and confidence over equal-width bins of confidence.
+def reliability(
+    scores: ArrayLike, labels: ArrayLike, bins: int = 10
+) -> tuple[NDArray[np.int64], Scores, Scores]:
+    """The bars of a reliability diagram, over equal-width bins of confidence.
 
-    Confidence is the highest score; bin m holds (m / bins, (m + 1) / bins], and each bin weighs as
-    many clips as it holds (Guo et al., ICML 2017, equation 3). In [0, 1].
+    Confidence is the highest score; bin m holds (m / bins, (m + 1) / bins] (Guo et al., ICML 2017).
+
+    Returns:
+        Of each bin, shape (bins,): its clips, their mean confidence and their accuracy; the last
+        two are 0 where a bin is empty.
+
+    >>> clips, confidence, accuracy = reliability([[0.9, 0.1], [0.7, 0.3]], [0, 1], bins=2)
+    >>> clips.tolist(), confidence.round(3).tolist(), accuracy.tolist()
+    ([0, 2], [0.0, 0.8], [0.0, 0.5])
     """
-    probabilities, true = _scored(scores, labels)
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == true
-    inner = np.linspace(0.0, 1.0, bins + 1)[1:-1]
-    at = np.digitize(confidence, inner, right=True)
-    gaps = np.bincount(at, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(true))
+    confidence, right = _right(scores, labels)
+    at = _bins_of(confidence, bins)
+    clips = np.bincount(at, minlength=bins)
+    sums = (np.bincount(at, weights=values, minlength=bins) for values in (confidence, right))
+    claimed, found = (each / np.maximum(clips, 1) for each in sums)
+    return clips, claimed, found
+
+
+def expected_calibration_error(scores: ArrayLike, labels: ArrayLike, bins: int = 10) -> float:
+    """ECE: mean distance of accuracy and confidence over the bins of `reliability`.
+
+    Each bin weighs as many clips as it holds (Guo et al., ICML 2017, equation 3). In [0, 1].
+    """
+    clips, confidence, right = reliability(scores, labels, bins)
+    return float(np.abs(right - confidence) @ clips / clips.sum())
 
 
 def chance_calibration_error(
@@ -117,7 +136,7 @@ def chance_calibration_error(
     """
     probabilities = np.asarray(scores, dtype=np.float64)
     confidence = _scored(probabilities, np.zeros(len(probabilities)))[0].max(axis=1)
-    at = np.digitize(confidence, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
+    at = _bins_of(confidence, bins)
     rng = np.random.default_rng(seed)
     total = 0.0
     for _ in range(draws):  # one at a time: all at once would be a thousand times the clips
@@ -145,6 +164,16 @@ def accuracy_at_coverage(scores: ArrayLike, labels: ArrayLike, coverage: float) 
     """
     confidence, right = _right(scores, labels)
     return float(_surest(confidence, coverage) @ right)
+
+
+def confidence_at_coverage(scores: ArrayLike, coverage: float) -> float:
+    """Mean confidence of the most confident clips: what `accuracy_at_coverage` is to come to.
+
+    >>> round(confidence_at_coverage([[0.9, 0.1], [0.4, 0.6]], 1.0), 3)
+    0.75
+    """
+    confidence, _ = _right(scores, np.zeros(len(np.asarray(scores)), np.int64))
+    return float(_surest(confidence, coverage) @ confidence)
 
 
 def oracle_share(scores: ArrayLike, labels: ArrayLike, coverage: float) -> float | None:
@@ -222,6 +251,12 @@ def _right(scores: ArrayLike, labels: ArrayLike) -> tuple[Scores, NDArray[np.boo
     """Confidence of each clip, and whether it is right."""
     probabilities, true = _scored(scores, labels)
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == true
+
+
+def _bins_of(confidence: Scores, bins: int) -> NDArray[np.int64]:
+    """Bin m of each clip: (m / bins, (m + 1) / bins], the first from 0 on."""
+    inner = np.linspace(0.0, 1.0, bins + 1)[1:-1]
+    return np.digitize(confidence, inner, right=True).astype(np.int64, copy=False)
 
 
 def _surest(confidence: Scores, coverage: float) -> Scores:

@@ -247,7 +247,11 @@ def _exit_code(report: Report, corpus: Corpus) -> int:
     is_flag=True,
     help="Let the model answer only among the labels that the corpus has.",
 )
-@click.option("--plot", metavar="FILE.png", help="Draw the confusion matrix (extra [plot]).")
+@click.option(
+    "--plot",
+    metavar="FILE.png",
+    help="Draw confusion, calibration and coverage (extra [plot]).",
+)
 @output_options
 @debug_option
 def command(
@@ -276,7 +280,7 @@ def command(
     \b
     Examples:
       edge-ser evaluate my_recordings/ --model emotion-emodb
-      edge-ser evaluate emodb --folds models/folds/emotion-emodb --plot matrix.png
+      edge-ser evaluate emodb --folds models/folds/emotion-emodb --plot found.png
       edge-ser evaluate my_recordings/ --model emotion-emodb --own-labels
       edge-ser evaluate clips.csv --perturb --noise noises/ -o report.txt
 
@@ -287,7 +291,7 @@ def command(
         raise UsageError("--noise: only used by --perturb: add it")
     from edge_ser.corpora import read_corpus
     from edge_ser.corpora.utterances import audio_files
-    from edge_ser.evaluation import draw_confusion
+    from edge_ser.evaluation import draw_report
     from edge_ser.pictures import need_matplotlib
 
     if plot is not None:
@@ -310,5 +314,5 @@ def command(
     code = _exit_code(found.report, clips)
     _write(found, format_, output)
     if plot is not None:
-        draw_confusion(found.report, Path(plot))
+        draw_report(found.report, Path(plot))
     click.get_current_context().exit(code)

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = [
+    "CoveragePoint",
     "Failure",
     "ModelResult",
+    "ReliabilityBin",
     "Report",
     "Robustness",
     "RobustnessRow",
@@ -57,6 +59,28 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 @dataclass(frozen=True)
+class ReliabilityBin:
+    """Clips of about the same confidence: a bar of the reliability diagram."""
+
+    n: int
+    confidence: float
+    """Their mean."""
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class CoveragePoint:
+    """The clips that the model is surest of: a point of the risk-coverage curve."""
+
+    coverage: float
+    """Their share of all, above 0 to 1."""
+    accuracy: float
+    """1 - risk."""
+    confidence: float
+    """Their mean confidence: what a perfectly calibrated model's accuracy would come to."""
+
+
+@dataclass(frozen=True)
 class Report:
     """Scores of a corpus by models that have not heard its clips."""
 
@@ -87,6 +111,10 @@ class Report:
     """The same of a perfectly calibrated model, as sure of as many clips."""
     negative_log_likelihood: float | None = None
     """Nats a clip."""
+    reliability: tuple[ReliabilityBin, ...] = ()
+    """The tenths of confidence that hold clips, the least confident first."""
+    risk_coverage: tuple[CoveragePoint, ...] = ()
+    """In twentieths of the clips, the surest first."""
     confusion: tuple[tuple[int, ...], ...] = ()
     """Row the true label, column the predicted one."""
     models: tuple[ModelResult, ...] = field(default=())

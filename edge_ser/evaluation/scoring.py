@@ -20,8 +20,10 @@ from edge_ser.audio import Clip, read_clip
 from edge_ser.corpora import Corpus
 from edge_ser.errors import AudioError, UsageError
 from edge_ser.evaluation.report import (
+    CoveragePoint,
     Failure,
     ModelResult,
+    ReliabilityBin,
     Report,
     Robustness,
     RobustnessRow,
@@ -207,6 +209,8 @@ class _Tally:
             oracle_share_at_80=metrics.oracle_share(scores, true, 0.8),
             calibrated_share_at_80=Spread(*calibrated) if calibrated else None,
             negative_log_likelihood=metrics.negative_log_likelihood(scores, true),
+            reliability=_reliability(scores, true),
+            risk_coverage=_risk_coverage(scores, true),
             confusion=tuple(tuple(row) for row in counts.tolist()),
             models=self._by_model(true, predicted),
         )
@@ -231,6 +235,27 @@ class _Tally:
                 )
             )
         return tuple(results)
+
+
+def _reliability(
+    scores: NDArray[np.float64], true: NDArray[np.int64]
+) -> tuple[ReliabilityBin, ...]:
+    clips, confidence, accuracy = (of.tolist() for of in metrics.reliability(scores, true))
+    bins = zip(clips, confidence, accuracy, strict=True)
+    return tuple(ReliabilityBin(*each) for each in bins if each[0])
+
+
+def _risk_coverage(
+    scores: NDArray[np.float64], true: NDArray[np.int64]
+) -> tuple[CoveragePoint, ...]:
+    return tuple(
+        CoveragePoint(
+            coverage,
+            metrics.accuracy_at_coverage(scores, true, coverage),
+            metrics.confidence_at_coverage(scores, coverage),
+        )
+        for coverage in (twentieths / 20 for twentieths in range(1, 21))
+    )
 
 
 def _unheard(models: Sequence[Classifier]) -> Pick:

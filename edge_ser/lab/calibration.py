@@ -29,9 +29,9 @@ __all__ = [
 UNCERTAIN_SHARE = 0.2
 """Share of out-of-fold clips, the least confident ones, that `uncertain_below` is put above."""
 
-
-COVERAGES = (0.8, 0.5)
-"""Shares of clips, the most confident ones, of which cards tell the accuracy."""
+COVERAGES = tuple(tenths / 10 for tenths in range(9, 0, -1))
+"""Shares of clips, the most confident ones, of which cards tell the accuracy: with that over all
+clips the risk-coverage curve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +99,10 @@ def calibrate_held_out(validation: Fold, test: Fold) -> Calibration:
 def measure(folds: Sequence[Fold]) -> Mapping[str, float]:
     """Accuracy and UAR of the folds, for a card: mean, sample standard deviation, pooled.
 
-    With `accuracy_at_coverage_80` and `_50`, the pooled accuracy of that many per cent of the
-    clips, the most confident ones; and `accuracy_certain` and `accuracy_uncertain`, that above
-    and below the threshold of `calibrate`, each where clips lie on that side.
+    With `accuracy_at_coverage_90` to `_10`, the pooled accuracy of that many per cent of the
+    clips, the most confident ones (the risk-coverage curve); and `accuracy_certain` and
+    `accuracy_uncertain`, that above and below the threshold of `calibrate`, each where clips lie
+    on that side.
     """
     found = [
         (metrics.accuracy(fold.labels, guess), metrics.uar(fold.labels, guess))

@@ -10,7 +10,6 @@ from typing import Any
 from edge_ser.bench.macs import macs
 from edge_ser.card import ModelCard, Provenance, read_model
 from edge_ser.evaluation.report import markdown_table
-from edge_ser.lab.calibration import COVERAGES
 
 __all__ = ["catalogue", "families", "read_latency"]
 
@@ -22,6 +21,8 @@ NON_COMMERCIAL = "edge_ser_models_nc"
 """Folder of the distribution whose files are marked."""
 CARD_DIGITS = 4
 """To which cards round `metrics`."""
+TOLD_COVERAGES = (0.8, 0.5)
+"""Of the risk-coverage curve in a card, what a sentence tells."""
 
 
 def catalogue(files: Sequence[Path], latency: Mapping[str, Any]) -> str:
@@ -169,7 +170,7 @@ def _calibration(card: ModelCard) -> Iterator[str]:
     )
     points = [
         f"{_percent(value)} of the {share:.0%} most confident"
-        for share in COVERAGES
+        for share in TOLD_COVERAGES
         if isinstance(value := metrics.get(f"accuracy_at_coverage_{round(100 * share)}"), float)
     ]
     if points:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,12 +14,8 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import Clip, read_clip
 from edge_ser.corpora import Corpus, Utterance
-from edge_ser.errors import DataError, DependencyError, StorageError, UsageError
+from edge_ser.errors import UsageError
 from edge_ser.evaluation import (
-    Failure,
-    Report,
-    Spread,
-    draw_confusion,
     evaluate,
     robustness_table,
     score,
@@ -87,6 +81,11 @@ def test_figures(corpus: Corpus) -> None:
     expected = -(5 * np.log(0.9) + np.log(0.1)) / 6
     assert report.negative_log_likelihood == pytest.approx(expected)
     assert [(m.name, m.n) for m in report.models] == [("fake", 6)]
+    (bin_,) = report.reliability
+    assert (bin_.n, bin_.confidence, bin_.accuracy) == (6, pytest.approx(0.9), pytest.approx(5 / 6))
+    assert [point.coverage for point in report.risk_coverage[3::4]] == [0.2, 0.4, 0.6, 0.8, 1.0]
+    assert {round(point.accuracy, 9) for point in report.risk_coverage} == {round(5 / 6, 9)}
+    assert {round(point.confidence, 9) for point in report.risk_coverage} == {0.9}
 
 
 def test_each_clip_goes_to_the_first_model_that_has_not_heard_it(corpus: Corpus) -> None:
@@ -220,27 +219,6 @@ def test_rows_share_nothing_where_nothing_was_right(corpus: Corpus) -> None:
     assert {row.share_of_clean_uar for row in rows} == {0.0}
 
 
-def made_report(**changes: object) -> Report:
-    values: dict[str, object] = {
-        "corpus": "made",
-        "labels": LABELS,
-        "n": 4,
-        "seen_in_training": 1,
-        "unknown_labels": {"odd|one": 2},
-        "failures": (Failure("a.wav", "broken\nfile"),),
-        "accuracy": 0.75,
-        "uar": 0.75,
-        "ece": 0.1,
-        "chance_ece": 0.02,
-        "accuracy_at_80": 0.8,
-        "oracle_share_at_80": 0.3,
-        "calibrated_share_at_80": Spread(0.43, 0.09),
-        "negative_log_likelihood": 0.5,
-        "confusion": ((2, 0), (1, 1)),
-    }
-    return Report(**{**values, **changes})  # type: ignore[arg-type]
-
-
 def test_the_spread_over_models(corpus: Corpus) -> None:
     names = digests(corpus)
     models = [FakeClassifier("a", names[3:]), FakeClassifier("b", names[:3])]
@@ -258,52 +236,6 @@ def test_a_report_is_json(corpus: Corpus) -> None:
 
 def test_the_spread_of_one_value_is_nought() -> None:
     assert spread([0.5]).std == 0
-
-
-@pytest.mark.needs("matplotlib")
-def test_the_confusion_matrix_is_drawn(tmp_path: Path) -> None:
-    path = tmp_path / "confusion.png"
-    draw_confusion(made_report(labels=("low", "$h$_\\")), path)
-    assert path.read_bytes().startswith(b"\x89PNG")
-    assert path.stat().st_size > 5000
-    with pytest.raises(DataError, match="no clip was scored"):
-        draw_confusion(made_report(n=0), path)
-    with pytest.raises(StorageError, match="No such file"):
-        draw_confusion(made_report(), tmp_path / "nowhere" / "confusion.png")
-
-
-def test_of_many_labels_the_shades_alone_are_drawn(tmp_path: Path) -> None:
-    labels = tuple(f"label {number}" for number in range(300))
-    counts = tuple(tuple(int(row == column) for column in range(300)) for row in range(300))
-    path = tmp_path / "confusion.png"
-    draw_confusion(made_report(labels=labels, confusion=counts, n=300), path)
-    width, height = np.frombuffer(path.read_bytes()[16:24], ">u4")
-    assert max(width, height) < 4000
-
-
-def test_a_picture_that_cannot_be_written_leaves_the_one_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "confusion.png"
-    path.write_text("before")
-
-    def full(part: Path, data: bytes) -> int:
-        with part.open("wb") as file:
-            file.write(data[:100])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(StorageError, match="No space left"):
-        draw_confusion(made_report(), path)
-    assert path.read_text() == "before" and len(list(tmp_path.iterdir())) == 1
-
-
-def test_without_matplotlib_the_mend_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(DependencyError, match=r"pip install 'edge-ser\[plot\]'"):
-        draw_confusion(made_report(), tmp_path / "confusion.png")
 
 
 class Three(FakeClassifier):

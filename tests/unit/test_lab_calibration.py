@@ -34,6 +34,12 @@ def test_a_fifth_of_the_clips_is_uncertain_and_less_accurate() -> None:
     scores = np.concatenate([metrics.apply_temperature(f.scores, found.temperature) for f in made])
     assert (scores.max(axis=1) < found.uncertain_below).mean() == pytest.approx(0.2, abs=0.01)
     assert figures["accuracy_uncertain"] < figures["accuracy_pooled"] < figures["accuracy_certain"]
+    curve = [figures[f"accuracy_at_coverage_{share}"] for share in range(10, 100, 10)]
+    assert sorted([*curve, figures["accuracy_pooled"]], reverse=True) == [
+        *curve,
+        figures["accuracy_pooled"],
+    ]
+    assert curve[7] == pytest.approx(figures["accuracy_certain"], abs=0.002)
 
 
 def test_figures_are_mean_and_spread_over_folds() -> None:

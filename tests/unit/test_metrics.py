@@ -191,6 +191,31 @@ def test_accuracy_at_coverage() -> None:
         metrics.accuracy_at_coverage(scores, labels, 0)
 
 
+def test_confidence_at_coverage_is_that_of_the_surest() -> None:
+    scores = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.5, 0.5]]
+    at = [metrics.confidence_at_coverage(scores, share) for share in (0.25, 0.5, 0.75, 1)]
+    assert at == pytest.approx([0.9, 0.85, 2.3 / 3, 0.7])
+
+
+def test_reliability_puts_a_clip_on_an_edge_into_the_bin_below() -> None:
+    scores = [[1.0, 0.0], [0.75, 0.25], [0.5, 0.5], [0.7, 0.3]]
+    clips, confidence, accuracy = metrics.reliability(scores, [0, 1, 0, 0], bins=4)
+    assert clips.tolist() == [0, 1, 2, 1]
+    assert confidence == pytest.approx([0, 0.5, 0.725, 1])
+    assert accuracy == pytest.approx([0, 1, 0.5, 1])
+
+
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_reliability_adds_up_to_all_clips(n: int, bins: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.dirichlet(np.ones(3), n)
+    labels = rng.integers(0, 3, n)
+    clips, confidence, right = metrics.reliability(scores, labels, bins)
+    assert clips.sum() == n
+    assert clips @ confidence / n == pytest.approx(scores.max(axis=1).mean())
+    assert clips @ right / n == pytest.approx(metrics.accuracy(labels, scores.argmax(axis=1)))
+
+
 def test_oracle_share() -> None:
     scores = [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]]
     # Half are right: an oracle that answers half is right in all.
