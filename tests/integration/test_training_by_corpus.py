@@ -14,7 +14,7 @@ from edge_ser.lab.datasets import Dataset
 from edge_ser.lab.experiment import Experiment
 from edge_ser.lab.runs import read_run
 
-from .test_training import (
+from .training_clips import (
     SPLIT,
     Killed,
     of_two_corpora,

@@ -1,120 +1,30 @@
+"""A source that is absent, breaks off, stalls or sleeps: what is said, waited for and missed."""
+
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import pytest
 
-from edge_ser.errors import AudioError, DependencyError
-from edge_ser.listening.capture import QUIET_S, RECOVERED, TICK_S, Capture
-from edge_ser.listening.options import SourceOptions
+from edge_ser.errors import DependencyError
+from edge_ser.listening.capture import RECOVERED, Capture
 from edge_ser.listening.source import Block, SourceEnded
 
-RATE = 16_000
-BLOCK = 1_600
-BLOCK_S = BLOCK / RATE
-
-
-class FakeClock:
-    """Time passes when somebody sleeps or a source is read."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.wall = 5.0e8
-        self.asleep = 0.0
-        self.on_sleep: Callable[[float], None] = lambda seconds: None
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.wall + self.now
-
-    def suspended(self) -> float:
-        return self.asleep
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.on_sleep(seconds)
-
-
-Act = Any
-"""What a source does when it is read: so many good blocks, "silence", an error, a function."""
-
-
-class FakeSource:
-    """Plays a script: for every opening what `open` does and what the reads do in turn."""
-
-    name = "fake"
-
-    def __init__(self, clock: FakeClock, *sessions: tuple[Act, ...], live: bool = True) -> None:
-        self.live = self.paced = live
-        self.clock = clock
-        self.sessions = list(sessions)
-        self.opened_at: list[float] = []
-        self.closed = 0
-        self._acts: list[Act] = []
-
-    def open(self) -> None:
-        self.opened_at.append(self.clock.now)
-        acts = list(self.sessions.pop(0)) if self.sessions else [SourceEnded()]
-        if acts and isinstance(acts[0], Exception) and not isinstance(acts[0], SourceEnded):
-            raise acts[0]
-        self._acts = acts
-
-    def read(self, timeout: float) -> Block | None:
-        act = self._acts.pop(0) if self._acts else "silence"
-        if act == "silence":
-            self.clock.sleep(timeout)
-            return None
-        if isinstance(act, int):
-            if act > 1:
-                self._acts.insert(0, act - 1)
-            return self.block()
-        if isinstance(act, Block):
-            return act
-        if isinstance(act, Exception):
-            raise act
-        act()
-        return self.read(timeout)
-
-    def block(self, lost: int = 0, cause: str = "") -> Block:
-        self.clock.now += BLOCK_S
-        return Block(np.ones(BLOCK, np.float32), RATE, self.clock.now, lost, cause)
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class Reports(list[tuple[str, str]]):
-    def __call__(self, cause: str, message: str) -> None:
-        self.append((cause, message))
-
-    @property
-    def causes(self) -> list[str]:
-        return [cause for cause, _ in self]
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def reports() -> Reports:
-    return Reports()
-
-
-def capture(source: FakeSource, reports: Reports, **options: Any) -> Capture:
-    stopping = options.pop("stopping", threading.Event())
-    return Capture(source, source.clock, stopping, reports, SourceOptions(**options))
-
-
-def gone() -> AudioError:
-    return AudioError("fake: gone, expected a microphone: plug it in")
+from .capture_fakes import (
+    BLOCK,
+    BLOCK_S,
+    RATE,
+    Act,
+    FakeClock,
+    FakeSource,
+    Reports,
+    capture,
+    clock_fixture,  # noqa: F401 for pytest to find
+    gone,
+    reports_fixture,  # noqa: F401 for pytest to find
+)
 
 
 def test_a_good_source_is_passed_on_as_it_is(clock: FakeClock, reports: Reports) -> None:
@@ -301,58 +211,6 @@ def test_a_silent_pipe_is_neither_a_stall_nor_asleep(clock: FakeClock, reports: 
     assert reports == []
 
 
-def test_stopping_ends_a_wait_at_once(clock: FakeClock, reports: Reports) -> None:
-    source = FakeSource(clock, *[(gone(),)] * 100)
-    stopping = threading.Event()
-
-    def stop_later(_seconds: float) -> None:
-        if clock.now > 1100:
-            stopping.set()
-
-    clock.on_sleep = stop_later
-    assert list(capture(source, reports, stopping=stopping)) == []
-    assert clock.now == pytest.approx(1100, abs=2 * TICK_S)
-    assert source.closed
-
-
-def test_stopping_ends_a_silent_read(clock: FakeClock, reports: Reports) -> None:
-    source = FakeSource(clock, (1, *["silence"] * 1000), live=False)
-    stopping = threading.Event()
-    blocks = capture(source, reports, stopping=stopping)
-    for _block in blocks:
-        clock.on_sleep = lambda _seconds: stopping.set()
-    assert blocks.state == "ended"
-    assert clock.now < 1001
-
-
-def test_a_stopped_capture_opens_nothing(clock: FakeClock, reports: Reports) -> None:
-    source = FakeSource(clock, (1,))
-    stopping = threading.Event()
-    stopping.set()
-    assert list(capture(source, reports, stopping=stopping)) == []
-    assert source.opened_at == []
-
-
-def test_iterated_anew_it_opens_anew_and_the_pause_is_no_gap(
-    clock: FakeClock, reports: Reports
-) -> None:
-    source = FakeSource(clock, (1, gone()), (5,), (2, SourceEnded()))
-    supervised = capture(source, reports)
-
-    def first(count: int) -> Iterator[Block]:
-        for number, block in enumerate(supervised, 1):
-            yield block
-            if number == count:
-                break
-
-    assert [block.lost > 0 for block in first(3)] == [False, True, False]
-    before = source.closed
-    assert before >= 2
-    clock.now += 600
-    assert [block.lost for block in supervised] == [0, 0]
-    assert reports.causes == ["unplugged", RECOVERED]
-
-
 class Leaping:
     """A clock whose waits take none of the time in which a source captures."""
 
@@ -397,80 +255,3 @@ def test_the_beat_goes_on_as_long_as_no_call_hangs(clock: FakeClock, reports: Re
     )
     assert len(list(supervised)) == 4
     assert np.diff([1000.0, *beats, clock.now]).max() < 0.6
-
-
-class Ticking(FakeSource):
-    """Has a block ready for every `BLOCK_S` of the clock; notes the time of each read."""
-
-    def __init__(self, clock: FakeClock, live: bool = True) -> None:
-        super().__init__(clock, live=live)
-        self.given = 0
-        self.reads: list[float] = []
-
-    def open(self) -> None:
-        self.began = self.clock.now
-
-    def read(self, timeout: float) -> Block | None:
-        self.reads.append(self.clock.now)
-        due = self.began + (self.given + 1) * BLOCK_S
-        if due > self.clock.now + timeout + 1e-9:
-            self.clock.sleep(timeout)
-            return None
-        self.clock.now = max(self.clock.now, due)
-        self.given += 1
-        return Block(np.ones(BLOCK, np.float32), RATE, due)
-
-
-def test_what_does_not_matter_at_once_is_handed_on_in_one(clock: FakeClock) -> None:
-    source, sleeps = Ticking(clock), list[float]()
-    clock.on_sleep = sleeps.append
-    hurry = threading.Event()
-    supervised = Capture(source, clock, threading.Event(), Reports(), hurried=hurry.is_set)
-    blocks = iter(supervised)
-    quiet = list(islice(blocks, 4))
-    assert [len(block.samples) for block in quiet] == [5 * BLOCK] * 4
-    assert [sleep for sleep in sleeps if sleep] == [QUIET_S] * 4
-    ends = np.cumsum([len(block.samples) / RATE for block in quiet])
-    assert [block.captured - source.began for block in quiet] == pytest.approx(list(ends))
-    hurry.set()
-    for _ in range(5):
-        block = next(blocks)
-        assert (len(block.samples), block.captured) == (BLOCK, clock.now)
-
-
-def test_what_does_not_continue_is_not_joined(clock: FakeClock, reports: Reports) -> None:
-    lost = Block(np.ones(BLOCK, np.float32), RATE, 1000.0, 7, "overflow")
-    slow = Block(np.ones(BLOCK, np.float32), RATE // 2, 1000.0)
-    source = FakeSource(clock, (2, lost, 1, slow, 1, SourceEnded(), SourceEnded()))
-    supervised = Capture(source, clock, threading.Event(), reports, hurried=lambda: False)
-    assert [(len(block.samples), block.rate, block.lost) for block in supervised] == [
-        (2 * BLOCK, RATE, 0),
-        (2 * BLOCK, RATE, 7),
-        (BLOCK, RATE // 2, 0),
-        (BLOCK, RATE, 0),
-    ]
-    assert reports.causes == ["overflow"]
-
-
-def test_what_came_before_a_break_is_handed_on(clock: FakeClock, reports: Reports) -> None:
-    source = FakeSource(clock, (2, gone(), gone()), (1, SourceEnded(), SourceEnded()))
-    supervised = Capture(source, clock, threading.Event(), reports, hurried=lambda: False)
-    assert [len(block.samples) for block in supervised] == [2 * BLOCK, BLOCK]
-    assert reports.causes == ["unplugged", RECOVERED]
-
-
-def test_a_source_at_its_own_pace_is_not_left_alone(clock: FakeClock) -> None:
-    source = Ticking(clock, live=False)
-    supervised = Capture(source, clock, threading.Event(), Reports(), hurried=lambda: False)
-    for block in islice(supervised, 5):
-        assert block.captured == clock.now
-
-
-def test_a_stall_is_noticed_in_quiet_too(clock: FakeClock, reports: Reports) -> None:
-    source = FakeSource(clock, (1,), (1, SourceEnded(), SourceEnded()))
-    stalled = Capture(
-        source, clock, threading.Event(), reports, SourceOptions(stall_s=2), hurried=lambda: False
-    )
-    assert [block.cause for block in stalled] == ["", "stall"]
-    first, second = source.opened_at
-    assert second - first == pytest.approx(2.5 + BLOCK_S, abs=QUIET_S + 0.01)
