@@ -139,19 +139,26 @@ def _about(name: str, card: ModelCard) -> Iterator[str]:
             (r.condition, _percent(r.accuracy), _percent(r.uar), f"{r.uar / clean.uar:.0%}")
             for r in known.robustness
         ]
-        yield "Each condition alone, by models that never heard the speaker:"
+        among = " among all labels," if _corpora(known.metrics) else ""
+        yield f"Each condition alone,{among} by models that never heard the speaker:"
         yield markdown_table(("condition", "accuracy", "UAR", "of clean UAR"), rows)
 
 
-def _by_corpus(metrics: Mapping[str, object]) -> Iterator[str]:
-    """Figures of each of several corpora, as `provenance` names them."""
-    found = [
-        f"{name.removeprefix('uar_')} {_percent(metrics[f'accuracy_{name[4:]}'])} "
-        f"(UAR {_percent(value)})"
-        for name, value in metrics.items()
+def _corpora(metrics: Mapping[str, object]) -> list[str]:
+    """Of several corpora those that `provenance` has figures of; a clip knows its own's labels."""
+    return [
+        name.removeprefix("uar_")
+        for name in metrics
         if name.startswith("uar_")
         and f"accuracy_{name[4:]}" in metrics
         and name not in ("uar_std", "uar_pooled")
+    ]
+
+
+def _by_corpus(metrics: Mapping[str, object]) -> Iterator[str]:
+    found = [
+        f"{name} {_percent(metrics[f'accuracy_{name}'])} (UAR {_percent(metrics[f'uar_{name}'])})"
+        for name in _corpora(metrics)
     ]
     if found:
         yield (
@@ -174,8 +181,9 @@ def _calibration(card: ModelCard) -> Iterator[str]:
         if isinstance(value := metrics.get(f"accuracy_at_coverage_{round(100 * share)}"), float)
     ]
     if points:
+        among = " (each among its corpus's labels)" if _corpora(metrics) else ""
         said += (
-            f" Right are {_percent(_pooled(card.provenance, 'accuracy'))} of all clips, "
+            f" Right are {_percent(_pooled(card.provenance, 'accuracy'))} of all clips{among}, "
             f"{', '.join(points)}."
         )
     if output.uncertain_below is not None:
