@@ -13,12 +13,14 @@ from edge_ser.cli.options import debug_option, debugging
 from edge_ser.cli.output import refuse_inputs
 from edge_ser.cli.progress import a_person_watches, phases
 from edge_ser.documents import printable
-from edge_ser.errors import EdgeSerError, UsageError
+from edge_ser.errors import DataError, EdgeSerError, UsageError
 
 if TYPE_CHECKING:
+    from edge_ser.corpora import Corpus
     from edge_ser.lab.architectures.networks import Network
     from edge_ser.lab.export import Exported, Form
     from edge_ser.lab.export.described import Description
+    from edge_ser.lab.runs import Run
 
 __all__ = ["command"]
 
@@ -96,6 +98,17 @@ def _compared(exported: Exported, real: bool) -> Iterator[str]:
         yield "no recording was compared: give --clips with some like those that it is for"
 
 
+def _corpus_of(run: Run) -> Corpus:
+    """The clips that it was trained on, where the corpus is known or lies here under its name."""
+    from edge_ser.corpora import read_corpus
+
+    try:
+        return read_corpus(run.experiment.data.corpus)
+    except DataError as error:
+        where = f"or say with --corpus where the clips of {run.folder} are"
+        raise DataError(f"{error}; {where}") from None
+
+
 def _run(
     source: Path,
     output: Path,
@@ -109,7 +122,7 @@ def _run(
     from edge_ser.lab.shipping import export_run
 
     _refuse_together(given, OF_OTHERS, "a run folder knows that of itself: leave it out")
-    corpus = read_corpus(given["corpus"] or read_run(source).experiment.data.corpus)
+    corpus = read_corpus(given["corpus"]) if given["corpus"] else _corpus_of(read_run(source))
     said = None
     if source_of(corpus.name):
         _refuse_together(given, OF_CORPORA, f"that of {corpus.name} is known: leave it out")

@@ -55,12 +55,14 @@ def command(runs: tuple[str, ...], keys: tuple[str, ...], format_: str, output: 
 
     The tables go to standard output, or to FILE with -o: a page with pictures where it ends in
     .html, Markdown where it ends in .md. A folder that holds no run is reported and left out, with
-    exit status 1.
+    exit status 1; files beside runs are passed over.
     """
     from edge_ser.lab.report import compare
     from edge_ser.lab.runs import RECORDS
 
-    folders = list(dict.fromkeys(Path(run) for run in runs))
+    given = list(dict.fromkeys(Path(run) for run in runs))
+    # RUNS/*/* names the cached features, too.
+    folders = [path for path in given if not path.is_file()] or given
     refuse_inputs(output, [folder / name for folder in folders for name in RECORDS])
     found, failed = _read(folders)
     write(_pieces(compare(found, keys), format_, output), output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +47,13 @@ def _experiment(name: str, corpus: str | None, settings: tuple[str, ...]) -> Exp
     values = with_settings(values, settings)
     if corpus is not None:
         data = values.get("data")
-        values["data"] = {**(data if isinstance(data, dict) else {}), "corpus": corpus}
+        before = dict(data) if isinstance(data, dict) else {}
+        values["data"] = {**before, "corpus": corpus}
+        if corpus != before.get("corpus"):
+            # Its runs are others, and so is their folder.
+            settings = (*settings, f"data.corpus={Path(corpus).resolve().stem}")
+            if isinstance(values.get("name"), str):
+                values["name"] = name_with(str(values["name"]), settings[-1:])
     return from_tables(values, name_with(found, settings), where)
 
 
@@ -86,6 +93,9 @@ def _described(plan: Plan, device: str) -> Iterator[str]:
         ]
         people = f" (speakers {', '.join(split.speakers)})" if split.speakers else ""
         yield f"  {split.name}: {', '.join(sides)}{people}"
+    counts = Counter(utterance.label for utterance in plan.corpus.utterances)
+    labels = ", ".join(f"{label} {counts[label]}" for label in chosen.data.labels)
+    yield f"clips of each label: {labels}"
     yield f"run folders in {plan.folder}"
 
 
@@ -100,6 +110,20 @@ def _device(plan: Plan, threads: int) -> str:
         if framework == "keras":
             return compute.keras_device()
         return compute.torch_device()
+
+
+def _refuse_among_clips(runs: Path, corpus: Path) -> None:
+    """A folder in a corpus is a label of it, the next time that it is read."""
+    if corpus.is_dir() and runs.resolve().is_relative_to(corpus.resolve()):
+        raise UsageError(f"--runs {runs}: lies among the clips of {corpus}: name one elsewhere")
+
+
+def _check(plan: Plan, seeds: tuple[int, ...], threads: int) -> None:
+    from edge_ser.lab.jobs import check_job
+
+    with progress_bar(a_person_watches()) as progress:
+        clips = len(plan.corpus.utterances)
+        check_job(plan, seeds, lambda done: progress(done, clips), threads)
 
 
 def _train(plan: Plan, seeds: tuple[int, ...], threads: int) -> list[Path]:
@@ -225,11 +249,20 @@ def command(
     named = (experiment, chosen.data.corpus, Path(chosen.data.corpus, "manifest.csv"))
     refuse_inputs(output, [*named, *(each.path for each in clips.utterances)])
     planned = plan(chosen, clips, folds or None, runs)
+    _refuse_among_clips(planned.folder, Path(chosen.data.corpus))
     lines = list(_described(planned, _device(planned, threads)))
     if check:
+        _check(planned, seeds, threads)
         write((f"{line}\n" for line in lines), output)
         return
     if a_person_watches():
         click.echo("\n".join(lines), err=True)
-    folders = _train(planned, seeds, threads)
+    try:
+        folders = _train(planned, seeds, threads)
+    except KeyboardInterrupt:
+        click.echo(
+            f"stopped: the same command goes on after the last whole epoch in {planned.folder}",
+            err=True,
+        )
+        raise
     write(rendered(map(_record, folders), format_, fields=FIELDS, table=_table), output)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from edge_ser.corpora.utterances import Utterance
+from edge_ser.corpora.utterances import Utterance, refuse_alike
 from edge_ser.errors import DataError
 
 __all__ = ["read_manifest"]
@@ -30,14 +31,29 @@ def read_manifest(manifest: Path) -> list[Utterance]:
 
     Raises:
         DataError: a file that is no such CSV or is over 64 MiB or a million rows, a misspelt or
-            missing column, a row without path or label, or a recording that is not there.
+            missing column, a row without path or label, a recording that is not there or listed
+            twice, or two labels that are all but alike.
     """
     rows = _rows(manifest)
     columns = _columns(manifest, rows[0][1])
     utterances = [_utterance(manifest, line, row, columns) for line, row in rows[1:]]
     if not utterances:
         raise DataError(f"{manifest}: no rows below the column names: add one for each recording")
+    _refuse_repeated(manifest, [line for line, _ in rows[1:]], utterances)
+    refuse_alike(manifest, utterances)
     return utterances
+
+
+def _refuse_repeated(manifest: Path, lines: Iterable[int], utterances: Iterable[Utterance]) -> None:
+    first: dict[str, int] = {}
+    for line, utterance in zip(lines, utterances, strict=True):
+        place = os.path.abspath(utterance.path)
+        if place in first:
+            raise DataError(
+                f"{manifest}, line {line}: {utterance.path} is there twice (also in line "
+                f"{first[place]}): keep one of them"
+            )
+        first[place] = line
 
 
 def _rows(manifest: Path) -> list[tuple[int, list[str]]]:

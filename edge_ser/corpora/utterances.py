@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ser.errors import DataError
 
-__all__ = ["AUDIO_SUFFIXES", "Corpus", "Utterance", "audio_files", "refuse_twins"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "Corpus",
+    "Utterance",
+    "audio_files",
+    "is_hidden",
+    "refuse_alike",
+    "refuse_twins",
+]
 
 AUDIO_SUFFIXES = frozenset(
     (
@@ -50,8 +59,7 @@ class Corpus:
 def audio_files(folder: Path, suffixes: Collection[str] = AUDIO_SUFFIXES) -> list[Path]:
     """Sorted paths of the audio files below a folder.
 
-    Hidden files and folders (`.x`, so macOS's `._x.wav` too) are passed over, and links to folders
-    are not followed.
+    Hidden files and folders (`is_hidden`) are passed over, and links to folders are not followed.
 
     Raises:
         DataError: the folder cannot be listed or holds more than a million files.
@@ -59,7 +67,7 @@ def audio_files(folder: Path, suffixes: Collection[str] = AUDIO_SUFFIXES) -> lis
     found: list[Path] = []
     seen = 0
     for here, folders, names in os.walk(folder, onerror=_unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_hidden(name)]
         seen += len(names)
         if seen > MAX_FILES:
             raise DataError(
@@ -68,9 +76,30 @@ def audio_files(folder: Path, suffixes: Collection[str] = AUDIO_SUFFIXES) -> lis
         found += [
             Path(here, name)
             for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
+            if not is_hidden(name) and os.path.splitext(name)[1].lower() in suffixes
         ]
     return sorted(found)
+
+
+def is_hidden(name: str) -> bool:
+    """`.x`, so macOS's `._x.wav` too, and what its archives hold beside the files."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def refuse_alike(place: Path, utterances: Iterable[Utterance]) -> None:
+    """Raise DataError where two labels differ in case, outer spaces or Unicode form alone.
+
+    'Anger' beside 'anger' is a slip of the hand, and would be an output of its own.
+    """
+    first: dict[str, str] = {}
+    for label in sorted({utterance.label for utterance in utterances}):
+        key = unicodedata.normalize("NFC", label).strip().casefold()
+        if key in first:
+            raise DataError(
+                f"{place}: labels {first[key]!r} and {label!r} are all but alike, expected one "
+                "spelling of each label: rename one of them"
+            )
+        first[key] = label
 
 
 def refuse_twins(paths: Iterable[Path], parts: int) -> None:

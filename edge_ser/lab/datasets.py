@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +45,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
         "surprise",
     ),
 }
-"""Order of the outputs as published; sorted labels elsewhere."""
+"""Order of the outputs as published; sorted labels elsewhere, and where there are others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,22 @@ class Dataset:
             return np.array([place[name] for name in names], dtype=np.int64)
         except KeyError as error:
             raise DataError(f"clip {error} is not in this corpus: give its own") from None
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """`Clip.digest` of each clip, by name: of its samples, however they are stored."""
+        return {name: read_clip(u.path).digest() for name, u in self.utterances.items()}
+
+    def digest_of(self, names: Iterable[str]) -> str:
+        """One digest of what clips of these names sound like, in whatever order they are named.
+
+        Raises:
+            DataError: one is not in this corpus.
+        """
+        ordered = sorted(names)
+        self.index(ordered)
+        told = "".join(f"{name} {self.digests[name]}\n" for name in ordered)
+        return hashlib.sha256(told.encode()).hexdigest()[:32]
 
     def waveforms(self, names: Sequence[str]) -> list[NDArray[np.float32]]:
         """Samples of clips at the frontend's rate, each as long as it is."""
@@ -147,8 +167,13 @@ def known_classes(utterances: Sequence[Utterance], classes: Sequence[str]) -> ND
 
 
 def classes_of(corpus: Corpus) -> tuple[str, ...]:
-    """Labels in the order of the networks' outputs: as published for that corpus, or sorted."""
-    return CLASSES.get(corpus.name, corpus.labels)
+    """Labels in the order of the networks' outputs: as published for that corpus, or sorted.
+
+    A part of a known corpus has those of its labels that occur. A manifest may give the files of
+    one other labels, if all are: one that is not published beside those that are is a slip.
+    """
+    published = CLASSES.get(corpus.name, ())
+    return tuple(label for label in published if label in corpus.labels) or corpus.labels
 
 
 def by_name(corpus: Corpus) -> dict[str, Utterance]:
@@ -157,15 +182,21 @@ def by_name(corpus: Corpus) -> dict[str, Utterance]:
 
 
 def names_of(utterances: Sequence[Utterance]) -> list[str]:
-    """A name for each clip: its file's without suffix, with the folder's where that is needed.
+    """A name for each clip: its file's without suffix, with as many folders as are needed.
+
+    That is none, its own, or all below the folder that holds all clips.
 
     Raises:
-        DataError: two clips have one name even so.
+        DataError: two clips have one name even so, as a.wav and a.flac have.
     """
-    names = [utterance.path.stem for utterance in utterances]
+    paths = [Path(os.path.abspath(utterance.path)).with_suffix("") for utterance in utterances]
+    names = [path.name for path in paths]
     if len(set(names)) < len(names):
-        names = [f"{utterance.path.parent.name}/{utterance.path.stem}" for utterance in utterances]
+        names = [f"{path.parent.name}/{path.name}" for path in paths]
+    if len(set(names)) < len(names):
+        root = os.path.commonpath([path.parent for path in paths])
+        names = [path.relative_to(root).as_posix() for path in paths]
     name, count = Counter(names).most_common(1)[0] if names else ("", 1)
     if count > 1:
-        raise DataError(f"{count} clips are named {name}, expected one: rename the files")
+        raise DataError(f"{count} clips are named {name}, expected one: keep one of the files")
     return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,8 @@ __all__ = [
 
 SHIPPED = "edge_ser.lab.experiments"
 """Package of the experiments that come with edge-ser."""
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
+LONGEST_NAME = 80
+NAME = re.compile(rf"\w[\w.-]{{0,{LONGEST_NAME - 1}}}")
 
 
 @dataclass(frozen=True)
@@ -159,13 +161,19 @@ def name_with(name: str, settings: Sequence[str]) -> str:
 
     >>> name_with("tim-emovo", ["network.name=tim-tab6", "network.omega_0=25"])
     'tim-emovo-tim-tab6-omega_0-25'
+
+    One that would be too long ends in a digest of the whole, so that other settings differ.
     """
     for setting in settings:
         place, _, value = setting.partition("=")
         key = place.strip().rpartition(".")[2]
         # Names tell themselves what they are of, numbers do not.
         name += f"-{value.strip()}" if key == "name" else f"-{key}-{value.strip()}"
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:80]
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+    if len(plain) <= LONGEST_NAME:
+        return plain
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{plain[: LONGEST_NAME - 9]}-{digest}"
 
 
 def find_experiment(name: str) -> tuple[str, dict[str, Any], str]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from edge_ser.card.checks import NO_SPEECH
 from edge_ser.corpora import Corpus
-from edge_ser.errors import ConfigError, DependencyError, UsageError
+from edge_ser.errors import ConfigError, DataError, DependencyError, UsageError
 from edge_ser.lab import compute
 from edge_ser.lab.architectures.networks import Framework, Network
 from edge_ser.lab.augmentation import FeatureStep, name_of, read_augmentation
@@ -21,7 +22,7 @@ from edge_ser.lab.features import runs_folder
 from edge_ser.lab.protocols import Split, splits_of
 from edge_ser.lab.runs import held
 
-__all__ = ["Plan", "plan", "prepare", "train_job"]
+__all__ = ["Plan", "check_job", "plan", "prepare", "train_job"]
 
 EpochDone = Callable[[str, Mapping[str, float]], None]
 """Told the run's name and its row of metrics.jsonl after every epoch."""
@@ -59,7 +60,8 @@ def plan(
         UsageError: no such fold.
         ConfigError: augmented clips for a backbone that hears each clip once, or masks over
             functionals.
-        DataError: labels, speakers or splits of the corpus do not fit the experiment.
+        DataError: labels, speakers or splits of the corpus do not fit the experiment, or there is
+            one label alone, or one that stands for silence.
     """
     if is_frozen(experiment) and experiment.augmentation:
         raise ConfigError(
@@ -75,6 +77,7 @@ def plan(
             )
     clips = selected(corpus, experiment.data)
     labels = experiment.data.labels or classes_of(corpus)
+    _refuse_labels(corpus, labels)
     data = dataclasses.replace(experiment.data, labels=tuple(labels), corpus=corpus.name)
     network = _with_label_sets(experiment.network, clips, labels)
     splits = splits_of(by_name(clips), experiment.protocol)
@@ -90,6 +93,20 @@ def plan(
         tuple(chosen),
         folder or runs_folder() / experiment.name,
     )
+
+
+def _refuse_labels(corpus: Corpus, labels: Sequence[str]) -> None:
+    """What no card could say, before it is learnt for hours."""
+    if len(labels) < 2:
+        raise DataError(
+            f"{corpus.name}: {', '.join(labels)} is its only label, expected two or more: add "
+            "clips of another"
+        )
+    if NO_SPEECH in labels:
+        raise DataError(
+            f"{corpus.name}: a label is {NO_SPEECH}, which stands for silence in results: rename "
+            "it, or leave it out by data.labels and data.other_labels = 'drop'"
+        )
 
 
 def _with_label_sets(network: Network, clips: Corpus, labels: Sequence[str]) -> Network:
@@ -162,6 +179,37 @@ def train_job(
                 _draw(planned.folder / name)
             done.append(planned.folder / name)
     return done
+
+
+def check_job(
+    planned: Plan,
+    seeds: Sequence[int] = (),
+    reading: Callable[[int], None] = lambda done: None,
+    threads: int = compute.THREADS,
+) -> None:
+    """All of `train_job` that fails before the first epoch, writing nothing but cached features.
+
+    Changed versions of the clips are not made: they take as long again, each.
+
+    Raises:
+        DataError: what is asked for cannot be trained on these clips, or a run folder is of another
+            run.
+        AudioError: a recording cannot be decoded.
+        DependencyError: the network's framework is not installed.
+    """
+    prepare(planned.experiment.network.kind.framework, threads)
+    from edge_ser.lab.training import check
+
+    data = read_dataset(planned.corpus, planned.experiment.data, reading)
+    if is_frozen(planned.experiment):
+        from edge_ser.lab.frozen import embedded
+
+        data = embedded(data, planned.experiment, reading)
+    for seed in seeds or (planned.experiment.training.seed,):
+        training = dataclasses.replace(planned.experiment.training, seed=seed)
+        experiment = dataclasses.replace(planned.experiment, training=training)
+        for split in planned.splits:
+            check(experiment, data, split, planned.folder / run_name(planned, split, seed))
 
 
 def prepare(framework: Framework, threads: int = compute.THREADS) -> None:

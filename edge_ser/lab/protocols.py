@@ -73,6 +73,8 @@ class Split:
     """Speakers of the test clips; none of them trains."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """What each clip is; empty in records of earlier versions."""
+    audio: str = ""
+    """`Dataset.digest_of` all clips; empty in records of earlier versions."""
 
 
 def splits_of(utterances: Mapping[str, Utterance], options: ProtocolOptions) -> list[Split]:

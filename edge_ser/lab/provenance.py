@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from edge_ser import metrics as figures
-from edge_ser.audio import read_clip
 from edge_ser.bench.conditions import read_commit
 from edge_ser.card import ConditionFigures, Provenance
 from edge_ser.errors import DataError
@@ -43,9 +42,13 @@ def provenance_of(
         folds: by `unheard_folds`.
         source: what is to be said of the corpus.
         robustness: measured with the folds' models.
+
+    Raises:
+        DataError: the clips are not those that it was trained on.
     """
     # Clips that chose the epoch prove as little as those that trained.
-    trained = [data.utterances[name] for name in (*run.split.train, *run.split.validation)]
+    heard = (*run.split.train, *run.split.validation)
+    _refuse_other_audio(run, data)
     metrics: Mapping[str, float] = {}
     if not run.split.test and len(folds) > 1:
         metrics = {**measure([fold_of(fold) for fold in folds]), **_by_corpus(data, folds)}
@@ -67,9 +70,21 @@ def provenance_of(
         excluded_use=EXCLUDED_USE,
         tools=tools(),
         commit=read_commit() or "",
-        training_clips=tuple(sorted(read_clip(u.path).digest() for u in trained)),
-        speakers=tuple(sorted({u.speaker for u in trained if u.speaker})),
+        training_clips=tuple(sorted(data.digests[name] for name in heard)),
+        speakers=tuple(sorted({u.speaker for n in heard if (u := data.utterances[n]).speaker})),
     )
+
+
+def _refuse_other_audio(run: Run, data: Dataset) -> None:
+    """By the digests in its card a model's own training clips are never taken for a test."""
+    split = run.split
+    if split.audio and split.audio != data.digest_of(
+        (*split.train, *split.validation, *split.test)
+    ):
+        raise DataError(
+            f"{run.folder}: not the recordings that it was trained on, though they are called so: "
+            "give those with --corpus"
+        )
 
 
 def _by_corpus(data: Dataset, folds: Sequence[Run]) -> dict[str, float]:

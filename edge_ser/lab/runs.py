@@ -13,7 +13,7 @@ import math
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.card.documents import strict_json
-from edge_ser.documents import read_toml, regular_contents
+from edge_ser.documents import read_toml, regular_contents, shown, to_toml
 from edge_ser.errors import DataError, EdgeSerError, StorageError
 from edge_ser.lab.calibration import Fold
-from edge_ser.lab.experiment import Experiment, as_toml, from_tables
+from edge_ser.lab.experiment import Experiment, as_toml, from_tables, tables
 from edge_ser.lab.protocols import Split
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "held",
     "read_rows",
     "read_run",
+    "refuse_another",
     "save_beside",
     "write_predictions",
     "write_rows",
@@ -89,9 +90,7 @@ def read_run(folder: Path) -> Run:
         DataError: the folder holds no run, or one that does not hold together.
     """
     try:
-        values = read_toml(folder / CONFIG)
-        experiment = from_tables(values, "", str(folder / CONFIG))
-        split = _split(strict_json(_bytes(folder / SPLIT)))
+        experiment, split = _claimed(folder)
         rows = [_row(row, number) for number, row in enumerate(read_rows(folder))]
         path = folder / PREDICTIONS
         told = strict_json(_bytes(path)) if path.exists() else None
@@ -101,6 +100,13 @@ def read_run(folder: Path) -> Run:
             f"{folder}: {error}; expected a whole run folder: copy it again, or train again"
         ) from error
     return Run(folder, experiment, split, rows, predictions)
+
+
+def _claimed(folder: Path) -> tuple[Experiment, Split]:
+    """What this run is."""
+    values = read_toml(folder / CONFIG)
+    experiment = from_tables(values, "", str(folder / CONFIG))
+    return experiment, _split(strict_json(_bytes(folder / SPLIT)))
 
 
 def read_rows(folder: Path) -> list[Any]:
@@ -141,6 +147,8 @@ def _split(values: object) -> Split:
         raise ValueError(f"labels of {SPLIT} is no object of texts")
     if not isinstance(values.get("name"), str):
         raise ValueError(f"{SPLIT} has no name")
+    if not isinstance(values.get("audio", ""), str):
+        raise ValueError(f"audio of {SPLIT} is no text")
     return Split(**values)
 
 
@@ -190,17 +198,47 @@ def claim(folder: Path, experiment: Experiment, split: Split) -> None:
         DataError: it holds another.
         StorageError: it cannot be written.
     """
-    for name, text in (
-        (CONFIG, as_toml(experiment)),
-        (SPLIT, _split_text(split)),
-    ):
-        path = folder / name
-        if path.exists() and path.read_text() != text:
-            raise DataError(
-                f"{path} is of another run: give another folder with --runs, or remove this one to "
-                "start afresh"
+    refuse_another(folder, experiment, split)
+    _write_text(folder / CONFIG, as_toml(experiment))
+    _write_text(folder / SPLIT, _split_text(split))
+
+
+def refuse_another(folder: Path, experiment: Experiment, split: Split) -> None:
+    """Raise DataError where a folder holds what another run has learnt; it tells what differs.
+
+    A run that has not done an epoch has nothing to lose, and one without `Split.audio` is believed.
+    """
+    if not all((folder / name).exists() for name in (CONFIG, SPLIT, METRICS)):
+        return
+    try:
+        there, told = _claimed(folder)
+    except (OSError, ValueError, TypeError, EdgeSerError) as error:
+        raise DataError(f"{folder}: {error}; remove the folder, or copy it again") from error
+    if as_toml(there) != as_toml(experiment):
+        name, differs = CONFIG, _difference(there, experiment)
+    elif replace(told, audio="") != replace(split, audio=""):
+        name, differs = SPLIT, "it has other clips, labels or folds"
+    elif told.audio not in ("", split.audio):
+        name, differs = SPLIT, "its clips are called so, but are other recordings"
+    else:
+        return
+    raise DataError(
+        f"{folder / name} is of another run: {differs}; give another folder with --runs, or remove "
+        "this one to start afresh"
+    )
+
+
+def _difference(there: Experiment, here: Experiment) -> str:
+    """The first value that is another one."""
+    mine = tables(here)
+    for section, values in tables(there).items():
+        for key in dict.fromkeys((*values, *mine[section])):
+            was, now = (
+                to_toml(of[key]) if key in of else "not set" for of in (values, mine[section])
             )
-        _write_text(path, text)
+            if was != now:
+                return f"{section}.{key} is {shown(was)} there, {shown(now)} here"
+    return f"it is called {shown(there.name)}, here {shown(here.name)}"
 
 
 @contextlib.contextmanager
@@ -220,6 +258,8 @@ def held(folder: Path) -> Iterator[None]:
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for half in folder.glob("*.part*"):
+            half.unlink(missing_ok=True)  # of one that was killed as it wrote
         yield
     except BlockingIOError as error:
         raise DataError(
@@ -228,6 +268,8 @@ def held(folder: Path) -> Iterator[None]:
         ) from error
     finally:
         os.close(descriptor)
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # if nothing came of it
 
 
 def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:

@@ -251,6 +251,17 @@ def test_what_cannot_be_exported_is_said_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_keras_file_is_called_as_it_is_called(tiny: Any, tmp_path: Path) -> None:
+    from edge_ser.lab.export.described import Description
+    from edge_ser.lab.export.sources import export_source
+
+    tiny.save(tmp_path / "theirs.keras")
+    card = tiny_card()
+    said = Description(("a", "b"), card.frontend, clip_samples=card.input.clip_samples)
+    with pytest.raises(ModelError, match=r"theirs\.keras gives 3 scores, .* each of 2 labels"):
+        export_source(tmp_path / "theirs.keras", tmp_path / "mine.tflite", said)
+
+
 def test_a_graph_that_the_converter_does_not_know(tmp_path: Path) -> None:
     import keras
 

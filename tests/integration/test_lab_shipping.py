@@ -14,6 +14,7 @@ import soundfile
 
 from edge_ser.audio import read_clip
 from edge_ser.card import read_model
+from edge_ser.cli import main
 from edge_ser.corpora import Corpus, Utterance
 from edge_ser.errors import ConfigError, DataError
 from edge_ser.lab import jobs
@@ -235,6 +236,31 @@ def test_what_cannot_be_shipped(runs: Path, corpus: Corpus, tmp_path: Path) -> N
         list(export_shipped(lonely, runs, corpus, tmp_path))
     with pytest.raises(DataError, match="expected a whole run folder"):
         list(export_shipped(replace(SHIPPED, shipped="none"), runs, corpus, tmp_path))
+
+
+def test_other_recordings_than_it_was_trained_on_are_refused(
+    runs: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(1)
+    other = []
+    for utterance in corpus.utterances:
+        path = tmp_path / utterance.path.name
+        soundfile.write(path, rng.uniform(-0.5, 0.5, 8000), 16_000)
+        other.append(replace(utterance, path=path))
+    with pytest.raises(DataError, match="whole: not the recordings that it was trained on, though"):
+        export_run(
+            runs / "routing-tiny" / "whole", Corpus("tiny", tuple(other)), tmp_path / "m.onnx"
+        )
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_corpus_that_is_elsewhere_is_asked_for(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runs / "routing-tiny" / "whole"
+    assert main(["export", str(run), "-o", str(tmp_path / "m.onnx")]) == 7
+    said = capsys.readouterr().err
+    assert f"; or say with --corpus where the clips of {run} are" in said
 
 
 def test_the_zoo_file(tmp_path: Path) -> None:

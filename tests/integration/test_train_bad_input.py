@@ -40,6 +40,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "alone": [row.rpartition(",")[0] + ",me" for row in ROWS],
         "nameless": [row.rpartition(",")[0] + "," for row in ROWS],
         "lonely_class": [row.replace(",b,s0", ",c,s0") for row in ROWS],
+        "one_label": [row.replace(",b,", ",a,") for row in ROWS],
+        "silence": [row.replace(",b,", ",no_speech,") for row in ROWS],
+        "alike": [row.replace(",b,s0", ",A,s0") for row in ROWS],
     }
     for name, rows in manifests.items():
         (home / f"{name}.csv").write_text("\n".join(["file,label,speaker", *rows]) + "\n")
@@ -55,23 +58,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("alone", [], 7, "1 speaker: leaving one out takes at least two"),
         ("nameless", [], 7, "6 clips such as 0 have no speaker, which loso needs"),
         ("lonely_class", [], 7, "loso-s0: no clip of c to train on, expected some of each label"),
+        ("one_label", [], 7, "a is its only label, expected two or more"),
+        ("silence", [], 7, "a label is no_speech, which stands for silence"),
+        ("alike", [], 7, "labels 'A' and 'a' are all but alike"),
+        ("good", ["network.name=routing"], 7, "features of shape (39, 18), but routing"),
+        ("good", ["training.corpus_temperature={emovo=0.4}"], 7, "corpus_temperature names emovo"),
         ("good", ['data.labels=["a","b","c"]'], 7, "no clips of c, expected some of each label"),
         ("good", ['data.labels=["a"]'], 7, "labels b are not of a"),
         ("good", ["training.learning_rat=1"], 2, "did you mean learning_rate?"),
         ("good", ["trainning.epochs=1"], 2, "did you mean training?"),
         ("good", ["network.name=tim-tab11"], 2, "did you mean tim-tab1?"),
         ("good", ["network.name=cnn-custom-32-8"], 7, "give the network raw samples"),
-        ("good", ["training.schedule=plateau"], 7, "no validation clips"),
+        ("good", ["training.schedule=plateau"], 7, "clips, which training.schedule = plateau goes"),
+        ("good", ["training.keep=best_validation"], 7, "keep = best_validation goes by"),
         ("good", ["augmentation.preset=microphon"], 2, "did you mean microphone?"),
         ("nowhere", [], 7, "no such folder or manifest"),
     ],
 )
+@pytest.mark.parametrize("flags", [[], ["--check"]])
 def test_one_line(
     folder: Path,
     manifest: str,
     settings: list[str],
     code: int,
     said: str,
+    flags: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -80,7 +91,32 @@ def test_one_line(
     chosen = [part for setting in settings for part in ("--set", setting)]
     corpus = str(folder / f"{manifest}.csv")
     given = ["train", str(folder / "mine.toml"), "--corpus", corpus, "--threads", "1", *chosen]
-    assert main(given) == code
+    assert main([*given, *flags]) == code
     told = capsys.readouterr().err
     assert said in told and told.count("\n") == 1
-    assert not list(tmp_path.rglob("metrics.jsonl"))
+    # Nothing is left that would stand in the way of the next attempt.
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert all(path.parent.name == "features" for path in left)
+
+
+def test_what_check_lets_pass_trains(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("EDGE_SER_RUNS", str(tmp_path))
+    given = ["train", str(folder / "mine.toml"), "--corpus", str(folder / "good.csv")]
+    given += ["--threads", "1", "--fold", "1"]
+    assert main([*given, "--check"]) == 0
+    said = capsys.readouterr().out
+    (home,) = [line.removeprefix("run folders in ") for line in said.splitlines()[-1:]]
+    assert "clips of each label: a 3, b 3" in said and not Path(home).exists()
+    assert main(given) == 0
+    assert (Path(home) / "loso-s0" / "predictions.json").exists()
+    # Other clips are other runs.
+    assert (
+        main([*given[:3], str(folder / "alone.csv"), "--check", "--set", "protocol.name=whole"])
+        == 0
+    )
+    assert "mine-whole-corpus-alone" in capsys.readouterr().out

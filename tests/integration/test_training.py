@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from edge_ser.errors import ConfigError, DataError, StorageError
 from edge_ser.lab.architectures.networks import network
 from edge_ser.lab.experiment import TrainingOptions
 from edge_ser.lab.protocols import Split
-from edge_ser.lab.runs import fold_of, read_run
+from edge_ser.lab.runs import claim, fold_of, read_run
 
 from .training_clips import (
     EXPERIMENTS,
@@ -93,7 +95,8 @@ def test_a_finished_run_is_read_and_not_trained_again(reference: Reference) -> N
     again = trained(framework, folder, report=never)
     assert all((a == b).all() for a, b in zip(again, weights, strict=True))
     run = read_run(folder)
-    assert run.finished and run.experiment == EXPERIMENTS[framework] and run.split == SPLIT
+    assert run.finished and run.experiment == EXPERIMENTS[framework]
+    assert run.split.audio and replace(run.split, audio="") == SPLIT
     fold = fold_of(run)
     assert fold.labels.tolist() == [1, 2, 0]
     np.testing.assert_allclose(fold.scores.sum(axis=1), 1, atol=1e-5)
@@ -108,12 +111,41 @@ def test_a_finished_run_is_read_and_not_trained_again(reference: Reference) -> N
 def test_a_folder_of_another_run_is_refused(reference: Reference) -> None:
     framework, folder, _ = reference
     chosen = EXPERIMENTS[framework]
-    with pytest.raises(DataError, match=r"config\.toml is of another run"):
+    with pytest.raises(DataError, match=r"another run: training\.epochs is '4' there, '5' here"):
         trained(
             framework,
             folder,
             experiment=replace(chosen, training=replace(chosen.training, epochs=5)),
         )
+    with pytest.raises(DataError, match=r"split\.json is of another run: it has other clips"):
+        trained(framework, folder, split=replace(SPLIT, test=SPLIT.test[:2]))
+
+
+def test_other_recordings_under_the_same_names_are_refused(reference: Reference) -> None:
+    framework, folder, weights = reference
+    other = replace(made_up(framework), sound="recorded anew")
+    with pytest.raises(DataError, match=r"its clips are called so, but are other recordings"):
+        trained(framework, folder, data=other)
+    again = trained(framework, folder)
+    assert all((a == b).all() for a, b in zip(again, weights, strict=True))
+
+
+def test_a_run_of_an_earlier_version_goes_on(reference: Reference, tmp_path: Path) -> None:
+    framework, folder, weights = reference
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    told = json.loads((copy / "split.json").read_text())
+    del told["audio"]
+    (copy / "split.json").write_text(json.dumps(told))
+    again = trained(framework, copy)
+    assert all((a == b).all() for a, b in zip(again, weights, strict=True))
+
+
+def test_a_run_without_an_epoch_has_nothing_to_lose(tmp_path: Path) -> None:
+    experiment = EXPERIMENTS["keras"]
+    claim(tmp_path, replace(experiment, training=replace(experiment.training, batch=5)), SPLIT)
+    claim(tmp_path, experiment, SPLIT)
+    assert read_run(tmp_path).experiment == experiment
 
 
 def test_a_checkpoint_of_another_network_is_refused(reference: Reference, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,22 @@ VERSIONS = {"versions": 2, "step": [{"name": "gain"}]}
 SHAPES = {"keras": (196, 39), "torch": (39, 30)}
 
 
+@dataclass(frozen=True, eq=False)
+class Unrecorded(Dataset):
+    """Clips without recordings to make digests of: each has its name's, and what else is said."""
+
+    sound: str = ""
+
+    @property
+    def digests(self) -> Mapping[str, str]:  # type: ignore[override]
+        return {name: name + self.sound for name in self.names}
+
+
 class Killed(Exception):
     """Stands for the end of the process."""
 
 
-def made_up(framework: str) -> Dataset:
+def made_up(framework: str) -> Unrecorded:
     """Features that tell the classes apart, with noise."""
     rng = np.random.default_rng(0)
     labels = np.arange(12) % 3
@@ -54,7 +66,7 @@ def made_up(framework: str) -> Dataset:
     said = {
         name: Utterance(Path(name), classes[at]) for name, at in zip(NAMES, labels, strict=True)
     }
-    return Dataset(NAMES, features.astype(np.float32), labels, classes, said, spec, known)
+    return Unrecorded(NAMES, features.astype(np.float32), labels, classes, said, spec, known)
 
 
 def trained(framework: str, folder: Path, **changes: Any) -> list[Any]:
@@ -93,7 +105,7 @@ def of_two_corpora(network_name: str) -> tuple[Experiment, Dataset]:
     said = {
         name: Utterance(Path(name), classes[at]) for name, at in zip(names, labels, strict=True)
     }
-    data = Dataset(names, features, labels, classes, said, spec, known, tuple(versions))
+    data = Unrecorded(names, features, labels, classes, said, spec, known, tuple(versions))
     training = MIXED if network_name == "functionals-24" else replace(TORCH, mixup=0.3)
     return replace(experiment(network_name, training), augmentation=VERSIONS), data
 

@@ -123,6 +123,15 @@ def test_no_folder_that_holds_a_run(tmp_path: Path, capsys: Capture) -> None:
     assert len(said.err.splitlines()) == 2
 
 
+def test_files_beside_runs_are_passed_over(
+    runs: list[str], tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "features.npy").touch()
+    assert main(["report", *runs, str(tmp_path / "features.npy")]) == 0
+    assert not capsys.readouterr().err
+    assert main(["report", str(tmp_path / "features.npy")]) == 7
+
+
 def test_a_folder_given_twice_counts_once(runs: list[str], capsys: Capture) -> None:
     assert main(["report", runs[0], runs[0] + "/"]) == 0
     assert capsys.readouterr().out.startswith("1 run of 1 experiment.")

@@ -21,6 +21,10 @@ CORPUS = Corpus(
 )
 
 
+EMOVO = (Utterance(Path("0.wav"), "anger"), Utterance(Path("1.wav"), "glad"))
+checked: list[Any] = []
+
+
 @pytest.fixture(autouse=True)
 def corpus(monkeypatch: Patch) -> None:
     monkeypatch.setattr("edge_ser.corpora.read_corpus", lambda _: CORPUS)
@@ -63,6 +67,8 @@ def asked(monkeypatch: Patch, tmp_path: Path) -> list[Any]:
     monkeypatch.setattr("edge_ser.lab.compute.prepare", lambda threads: None)
     monkeypatch.setattr("edge_ser.lab.compute.keras_device", lambda: "cpu")
     monkeypatch.setattr("edge_ser.lab.jobs.train_job", train_job)
+    monkeypatch.setattr("edge_ser.lab.jobs.check_job", lambda *arguments: checked.append(arguments))
+    checked.clear()
     return calls
 
 
@@ -117,7 +123,10 @@ def test_check_shows_the_plan_and_trains_nothing(
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "mine: routing on mine, computed on cpu"
     assert said[1] == "  loso-2: 8 train, 2 test (speakers 2)"
-    assert said[2].startswith("run folders in ") and not asked
+    assert said[2] == "clips of each label: calm 5, glad 5"
+    [(plan, *_)] = checked
+    assert [split.name for split in plan.splits] == ["loso-2"]
+    assert said[3].startswith("run folders in ") and not asked
 
 
 @pytest.mark.parametrize("flags", [["--check"], []])
@@ -128,6 +137,26 @@ def test_what_is_read_is_never_written_over(
     assert main(["train", experiment, *flags, "-o", experiment]) == 2
     assert "is one of the inputs" in capsys.readouterr().err
     assert Path(experiment).read_text() == before and not asked
+
+
+def test_runs_are_not_put_among_the_clips(
+    asked: list[Any], experiment: str, tmp_path: Path, capsys: Capture
+) -> None:
+    given = ["train", experiment, "--corpus", str(tmp_path), "--runs", str(tmp_path / "runs")]
+    assert main(given) == 2
+    assert "lies among the clips of" in capsys.readouterr().err and not asked
+
+
+def test_who_stops_it_is_told_how_it_goes_on(
+    asked: list[Any], experiment: str, monkeypatch: Patch, capsys: Capture
+) -> None:
+    def stopped(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edge_ser.lab.jobs.train_job", stopped)
+    assert main(["train", experiment]) == 130
+    said = capsys.readouterr()
+    assert said.err.startswith("stopped: the same command goes on") and not said.out
 
 
 def test_threads_have_a_bound(asked: list[Any], experiment: str, capsys: Capture) -> None:
@@ -173,7 +202,7 @@ def test_without_the_extra_it_is_4(monkeypatch: Patch, experiment: str, capsys: 
         (["plb-emodv"], 2, "did you mean plb-emodb?"),
         (["plb-emodb", "--set", "training.epoch=3"], 2, "did you mean epochs?"),
         (["plb-emodb", "--set", "protocol.name=los"], 2, "name is 'los', expected grouped or loso"),
-        (["tim-emovo"], 7, "labels calm, glad are not of anger"),
+        (["tim-emovo"], 7, "labels glad are not of anger"),
     ],
 )
 def test_mistakes(
@@ -181,7 +210,7 @@ def test_mistakes(
 ) -> None:
     monkeypatch.setattr(
         "edge_ser.corpora.read_corpus",
-        lambda name: Corpus(name, CORPUS.utterances) if name == "emovo" else CORPUS,
+        lambda name: Corpus(name, EMOVO) if name == "emovo" else CORPUS,
     )
     assert main(["train", *arguments]) == code
     said = capsys.readouterr().err

@@ -232,6 +232,28 @@ def test_folders_that_do_not_hold_together_are_refused(plant: Plant) -> None:
     assert "without a label" in refusal(read_folders, plant("loose.wav"))
 
 
+def test_a_label_that_is_a_link_is_told_as_such(plant: Plant) -> None:
+    root = plant("all/angry/a.wav", "elsewhere/sad/b.wav")
+    (root / "all" / "sad").symlink_to(root / "elsewhere" / "sad")
+    assert "sad: a link to a folder, which is not followed" in refusal(read_folders, root / "all")
+
+
+def test_what_macos_puts_into_archives_is_no_label(plant: Plant) -> None:
+    root = plant("angry/a.wav", "sad/b.wav", "__MACOSX/angry/._a.wav", "__MACOSX/x.wav")
+    assert read_corpus(root).labels == ("angry", "sad")
+
+
+@pytest.mark.parametrize("other", ["Angry", "angry ", "ANGRY"])
+def test_labels_that_are_all_but_alike_are_refused(plant: Plant, other: str) -> None:
+    root = plant("angry/a.wav", f"{other}/b.wav", "sad/c.wav")
+    assert "are all but alike, expected one spelling" in refusal(read_folders, root)
+
+
+def test_umlauts_in_either_form_are_one_label(plant: Plant) -> None:
+    path = write(plant, "path,label\na.wav,w\u00fctend\nb.wav,wu\u0308tend\n", "a.wav", "b.wav")
+    assert "are all but alike" in refusal(read_manifest, path)
+
+
 # CSV manifests
 
 
@@ -270,6 +292,8 @@ def test_a_manifest_in_any_order_of_columns(plant: Plant) -> None:
         ('path,label\n"a.wav,x\n', "expected a CSV manifest"),
         ("path,label\n" + "a" * 200_000 + ",x\n", "expected a CSV manifest"),
         (b"path,label\n\xff\xfe.wav,x\n", "UTF-8"),
+        ("path,label\na.wav,x\n./a.wav,y\n", "line 3: "),
+        ("path,label\na.wav,x\n./a.wav,x\n", "a.wav is there twice (also in line 2): keep one"),
     ],
 )
 def test_a_manifest_that_does_not_hold_together_is_refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,9 +68,17 @@ def test_another_recording_is_another_cache(corpus: Corpus) -> None:
 
 
 def test_labels_stand_in_published_order() -> None:
-    emodb = Corpus("emodb", (Utterance(Path("x"), "anger"),))
-    assert classes_of(emodb)[:3] == ("boredom", "fear", "disgust")
-    assert classes_of(Corpus("own", emodb.utterances)) == ("anger",)
+    part = tuple(Utterance(Path(label), label) for label in ("anger", "boredom", "fear"))
+    assert classes_of(Corpus("emodb", part)) == ("boredom", "fear", "anger")
+    assert classes_of(Corpus("own", part)) == ("anger", "boredom", "fear")
+
+
+def test_labels_of_ones_own_for_files_of_a_known_corpus() -> None:
+    own = tuple(Utterance(Path(label), label) for label in ("wuetend", "froh"))
+    assert classes_of(Corpus("emodb", own)) == ("froh", "wuetend")
+    slip = Corpus("emodb", (*own, Utterance(Path("x"), "anger")))
+    with pytest.raises(DataError, match="labels froh, wuetend are not of anger"):
+        selected(slip, DataOptions())
 
 
 def test_other_labels_are_refused_or_dropped(corpus: Corpus) -> None:
@@ -95,8 +104,23 @@ def test_names_take_the_folder_where_they_must() -> None:
     twins = [Utterance(Path(f"{folder}/1.wav"), "a") for folder in "ab"]
     assert names_of(twins) == ["a/1", "b/1"]
     assert names_of([]) == []
-    with pytest.raises(DataError, match="2 clips are named a/1"):
-        names_of([twins[0], Utterance(Path("x/a/1.wav"), "a")])
+    nested = [Utterance(Path(f"all/{who}/train/1.wav"), "a") for who in ("ann", "bob")]
+    assert names_of(nested) == ["ann/train/1", "bob/train/1"]
+    assert names_of([*nested, Utterance(Path("all/1.wav"), "a")])[2] == "1"
+    with pytest.raises(DataError, match="2 clips are named a/1, expected one: keep one of"):
+        names_of([*twins, Utterance(Path("a/1.flac"), "a")])
+
+
+def test_a_digest_of_clips_is_of_their_samples_and_names(corpus: Corpus) -> None:
+    data = read_dataset(corpus, PLB)
+    assert data.digest_of(["0", "3"]) == data.digest_of(["3", "0"]) != data.digest_of(["0", "2"])
+    samples, rate = soundfile.read(corpus.utterances[3].path, dtype="int16")
+    flac = corpus.utterances[3].path.with_suffix(".flac")
+    soundfile.write(flac, samples, rate)
+    stored = Corpus("tiny", (*corpus.utterances[:3], replace(corpus.utterances[3], path=flac)))
+    assert read_dataset(stored, PLB).digest_of(["0", "3"]) == data.digest_of(["0", "3"])
+    soundfile.write(flac, samples[::-1], rate)
+    assert read_dataset(stored, PLB).digest_of(["0", "3"]) != data.digest_of(["0", "3"])
 
 
 def test_runs_live_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -126,7 +126,10 @@ def test_settings_are_told_by_the_name_so_that_runs_do_not_share_a_folder() -> N
     assert with_settings(epochs, ["training.epochs=8"])["name"] == "given-epochs-8"
     assert with_settings(batch, ["training.batch=8"])["name"] == "given-batch-8"
     assert with_settings(batch, [])["name"] == "given"
-    assert len(name_with("long", ["data.features={a=1}"] * 20)) <= 80
+    long = ["data.features={a=1}"] * 20
+    assert len(name_with("long", long)) == 80
+    assert name_with("long", [*long, "training.batch=8"]) != name_with("long", long)
+    assert from_tables(TABLES, name_with("stimme \u00fc", ["training.batch=8"]), "here").name
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))

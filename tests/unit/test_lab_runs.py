@@ -31,6 +31,21 @@ def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path: Path) -> None
         pass
 
 
+def test_what_a_killed_training_left_half_written_goes(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("last.keras", "last.78bb22db.part.keras", "metrics.0a.part.jsonl"):
+        (folder / name).touch()
+    with held(folder):
+        assert [path.name for path in folder.iterdir()] == ["last.keras"]
+
+
+def test_a_folder_of_which_nothing_came_is_not_left(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), held(tmp_path / "run"):
+        raise ZeroDivisionError
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said = "expected a folder to write to"

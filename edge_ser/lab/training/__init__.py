@@ -6,7 +6,7 @@ optimiser, and are imported when a network of theirs is trained.
 
 from __future__ import annotations
 
-from edge_ser.lab.training.loop import train
+from edge_ser.lab.training.loop import check, train
 from edge_ser.lab.training.trainers import Trainer, open_trainer
 
-__all__ = ["Trainer", "open_trainer", "train"]
+__all__ = ["Trainer", "check", "open_trainer", "train"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,12 +17,19 @@ from edge_ser.lab.datasets import Dataset
 from edge_ser.lab.examples import Examples, examples_of
 from edge_ser.lab.experiment import Experiment, TrainingOptions
 from edge_ser.lab.protocols import Split
-from edge_ser.lab.runs import claim, read_rows, save_beside, write_predictions, write_rows
+from edge_ser.lab.runs import (
+    claim,
+    read_rows,
+    refuse_another,
+    save_beside,
+    write_predictions,
+    write_rows,
+)
 from edge_ser.lab.training.batches import answers_by_corpus, one_answer, two_answers
 from edge_ser.lab.training.schedules import learning_rate
 from edge_ser.lab.training.trainers import Trainer, open_trainer
 
-__all__ = ["train"]
+__all__ = ["check", "train"]
 
 Row = dict[str, float]
 Floats = NDArray[np.float32]
@@ -47,10 +55,9 @@ def train(
         StorageError: the disk is full; the last whole checkpoint is still there.
     """
     options = experiment.training
-    _check(experiment, data, split)
-    claim(folder, experiment, split)
+    trainer = check(experiment, data, split, folder)
+    claim(folder, experiment, dataclasses.replace(split, audio=_audio(data, split)))
     examples = examples_of(experiment, data, split.train)
-    trainer = open_trainer(experiment, len(data.classes), data.features.shape[1:])
     last, best = (folder / f"{name}{trainer.suffix}" for name in ("last", "best"))
     if last.exists():
         trainer.load(last)
@@ -92,7 +99,22 @@ def _scores(trainer: Trainer, data: Dataset, at: NDArray[np.int64]) -> Floats:
     return metrics.among(trainer.scores(data.features[at]), data.known[at])
 
 
-def _check(experiment: Experiment, data: Dataset, split: Split) -> None:
+def check(experiment: Experiment, data: Dataset, split: Split, folder: Path) -> Trainer:
+    """The network, if it can be trained so and the folder is this run's or nobody's.
+
+    Raises:
+        DataError: as `train`, but for the loss.
+    """
+    _refuse_misfits(experiment, data, split)
+    refuse_another(folder, experiment, dataclasses.replace(split, audio=_audio(data, split)))
+    return open_trainer(experiment, len(data.classes), data.features.shape[1:])
+
+
+def _audio(data: Dataset, split: Split) -> str:
+    return data.digest_of((*split.train, *split.validation, *split.test))
+
+
+def _refuse_misfits(experiment: Experiment, data: Dataset, split: Split) -> None:
     """What would show only after hours, or never."""
     homes = {utterance.corpus or "" for utterance in data.utterances.values()}
     foreign = sorted(set(experiment.training.corpus_temperature) - homes)
@@ -113,13 +135,12 @@ def _check(experiment: Experiment, data: Dataset, split: Split) -> None:
             f"{split.name}: corpora of different labels with loss = margin, which knows no class "
             "that a corpus lacks: take cross_entropy"
         )
-    needs = (
-        experiment.training.schedule == "plateau" or experiment.training.keep == "best_validation"
-    )
-    if needs and not split.validation:
+    needs = {"schedule": "plateau", "keep": "best_validation"}
+    chosen = [f"{k} = {v}" for k, v in needs.items() if getattr(experiment.training, k) == v]
+    if chosen and not split.validation:
         raise DataError(
-            f"{split.name}: no validation clips, which schedule = plateau and keep = "
-            'best_validation go by: set protocol.validation = "clips"'
+            f"{split.name}: no validation clips, which training.{' and '.join(chosen)} goes by: "
+            'set protocol.validation = "clips"'
         )
     if experiment.training.keep == "best_test" and not split.test:
         raise DataError(f"{split.name}: no test clips, which keep = best_test goes by: set another")
