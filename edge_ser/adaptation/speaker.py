@@ -17,6 +17,9 @@ __all__ = ["Heard", "profile_recordings"]
 FAINTEST_DBFS = -70.0
 """Active level below which a short recording holds nobody's voice."""
 
+LEAST_SECONDS = 1.0
+"""Of speech in all; less is a word or a noise, and no voice's mean."""
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -40,7 +43,7 @@ def profile_recordings(
 
     Raises:
         ModelError: the model has no population to weigh a profile against.
-        DataError: nothing was heard in any of them.
+        DataError: less than a second was heard in all of them together.
     """
     known_population(classifier.card)
     features, seconds = [], 0.0
@@ -53,10 +56,12 @@ def profile_recordings(
         except AudioError as error:
             failures.append(Failure(str(path), str(error)))
         progress(done, len(paths))
-    if not features:
+    if round(seconds, 3) < LEAST_SECONDS:
+        heard = f"{seconds:.2f} s of speech" if features else "no speech"
+        of = "1 recording" if len(paths) == 1 else f"{len(paths)} recordings"
         lost = f" ({len(failures)} left out: {failures[0].message})" if failures else ""
         raise DataError(
-            f"no speech in {len(paths)} recordings{lost}, expected some: give a folder of WAV or "
+            f"{heard} in {of}{lost}, expected {LEAST_SECONDS:g} s or more: give a folder of WAV or "
             "FLAC files in which one person speaks"
         )
     return Heard(profile_of(classifier.card, features, seconds), tuple(failures))

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,7 +149,11 @@ def _sidecar(path: Path, found: Unwrapped) -> ModelCard:
     beside = sidecar_path(path)
     if not os.path.exists(beside):
         with naming(path):
-            raise CardError(f"the model has no card{_hint(found)}; write one to {beside.name}")
+            raise CardError(
+                f"the model has no card{_hint(found)}; make a file that has one with 'edge-ser "
+                f"export {shlex.quote(str(path))} --labels A,B,C --frontend PRESET --clip SECONDS "
+                f"-o FILE', or write one to {beside.name}"
+            )
     document = read_file(beside, MAX_DOCUMENT_BYTES)
     with naming(beside):
         return ModelCard.from_document(document)

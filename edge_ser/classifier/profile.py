@@ -142,12 +142,18 @@ def known_population(card: ModelCard) -> Population:
     Raises:
         ModelError: it has no population.
     """
-    if card.population is None:
+    if card.population is not None:
+        return card.population
+    if card.frontend[0].kind == "functionals":
         raise ModelError(
-            f"{card.name} knows nothing of how speakers differ, expected a model of functionals "
-            "such as emotion-emodb; profiles are of no use to others"
+            f"{card.name} knows nothing of how speakers differ: its training did not tell three "
+            "speakers apart; train it on clips that name their speakers, such as a manifest with "
+            "a column speaker, or take emotion-emodb"
         )
-    return card.population
+    raise ModelError(
+        f"{card.name} knows nothing of how speakers differ, expected a model of functionals such "
+        "as emotion-emodb; profiles are of no use to others"
+    )
 
 
 def profile_text(profile: Profile) -> str:

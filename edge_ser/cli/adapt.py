@@ -93,6 +93,8 @@ def _table(made: Adapted, records: Iterable[Record]) -> Iterator[str]:
         yield f"{made.seen} of the clips have trained this model before: of those it proves nothing"
     if made.before is None:
         yield "labels of your own: there is nothing to compare with before"
+    elif made.after.accuracy < made.before.accuracy:
+        yield "fewer are right than before: better keep the original model, or give more clips"
     yield from failure_lines(made.failures, "left out")
 
 
@@ -178,9 +180,8 @@ def _recordings(place: str) -> list[Path]:
 
 def _told(heard: Heard, record: Record, model: str) -> Iterator[str]:
     profile = heard.profile
-    yield (
-        f"{record['path']}: {profile.clips} clips, {profile.seconds:.1f} s, for {record['model']}"
-    )
+    clips = "1 clip" if profile.clips == 1 else f"{profile.clips} clips"
+    yield f"{record['path']}: {clips}, {profile.seconds:.1f} s, for {record['model']}"
     yield (
         f"{percent(record['believed'])} of how they differ from other speakers is believed; "
         "more clips, more of it"
@@ -257,7 +258,7 @@ def command(
       edge-ser classify new.wav --model emotion-emodb --profile me.json
 
     The report goes to standard output. Exit status: 0 fine, 1 some clips could not be read and the
-    file was made of the others, 7 too few clips or labels, or no speech.
+    file was made of the others, 7 too few clips or labels, or too little speech.
     """
     if unlabelled and (only or l2 is not None):
         raise UsageError(

@@ -294,8 +294,10 @@ def command(
     from edge_ser.evaluation import draw_report
     from edge_ser.pictures import need_matplotlib
 
-    if plot is not None:
-        need_matplotlib()  # said before minutes of work
+    if plot is not None:  # said before minutes of work
+        if Path(plot).suffix.lower() != ".png":
+            raise UsageError(f"{plot}: expected a name that ends in .png: the picture is one")
+        need_matplotlib()
     classifiers = _models(model, folds, provider, threads, allow_untrained)
 
     clips = read_corpus(corpus)

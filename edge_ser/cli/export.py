@@ -80,17 +80,20 @@ def _refuse_together(given: Mapping[str, Any], names: tuple[str, ...], why: str)
 
 def _compared(exported: Exported, real: bool) -> Iterator[str]:
     """What was found, to read."""
+    from edge_ser.lab.export.compare import shown_loss, shown_milliseconds
+
     found = exported.comparison
     of = "recordings" if real else "made-up clips"
-    lost = "" if found.lost is None else f", {found.lost:+.1%} of UAR lost"
+    lost = "" if found.lost is None else f", {shown_loss(found.lost)} of UAR lost"
     yield (
         f"compared with {exported.framework} on {found.clips} {of}: largest difference of a "
         f"probability {found.worst:.1e}, {found.changed} labels changed{lost}"
     )
     if found.speed is not None:
+        took = shown_milliseconds(found.speed.milliseconds)
         yield (
-            f"{found.share:.0%} of the float32 file's size, {found.speed.milliseconds:.2f} ms a "
-            f"clip here against {found.speed.float32_milliseconds:.2f}"
+            f"{found.share:.0%} of the float32 file's size, {took} ms a clip here against "
+            f"{shown_milliseconds(found.speed.float32_milliseconds)}"
         )
     if exported.note:
         yield exported.note
@@ -191,8 +194,8 @@ def _export(
     type=click.Choice(FORMS),
     default="float32",
     show_default=True,
-    help="Of the weights. int8 of anything but a run needs --clips to calibrate with; capsules and "
-    "attention are quantised as dynamic.",
+    help="Of the weights. int8 of anything but a run needs --clips to calibrate with; capsules, "
+    "attention and functionals are quantised as dynamic.",
 )
 @click.option(
     "--labels",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,7 +35,15 @@ LEAST = 20
 """Columns that a text has beside however long a name."""
 
 FOREIGN = """\
-To use it with edge-ser, write its card once, to {sidecar} beside it:
+To use it with edge-ser, make a file that carries its card:
+
+  edge-ser export {path}{given} --frontend PRESET --clip SECONDS \\
+      -o {copy}
+
+--frontend names exactly the features of its training (a preset, or a TOML file of parameters),
+--clip the length of the clips that it was trained on. 'edge-ser export --help' has the rest.
+
+Or leave the file as it is, and write the card to {sidecar} beside it:
 
   from edge_ser.card import InputSpec, ModelCard, OutputSpec, Provenance, write_sidecar
   from edge_ser.frontend import FrontendSpec
@@ -48,6 +57,8 @@ To use it with edge-ser, write its card once, to {sidecar} beside it:
   ))
 
 The labels stand in the order of the model's output. Then 'edge-ser inspect' shows the card."""
+UNNAMED = " --labels A,B,C"
+"""What `export` has to be told of a model that does not name its labels."""
 
 
 def _frontend(spec: FrontendSpec, clip_samples: int) -> str:
@@ -178,14 +189,18 @@ def _foreign(path: Path) -> dict[str, Any]:
 
 
 def _foreign_readable(found: Mapping[str, Any]) -> Iterator[str]:
-    name = Path(found["path"]).name
+    path = Path(found["path"])
+    name = path.name
     yield f"{printable(found['path'])}: a model without a card of edge-ser"
     yield from _section("It says of itself", {k: v for k, v in found.items() if k != "sidecar"})
     yield ""
     text = FOREIGN.format(
+        path=printable(shlex.quote(found["path"])),
+        given="" if found["labels"] else UNNAMED,
+        copy=printable(shlex.quote(f"{path.stem}-with-card{path.suffix}")),
         sidecar=printable(found["sidecar"]),
         name=name,
-        stem=Path(name).stem,
+        stem=path.stem,
         labels=tuple(found["labels"]) or "(...)",
         rate=found["rate"] or "...",
     )

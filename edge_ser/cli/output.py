@@ -288,15 +288,30 @@ def check_places(places: Iterable[str | None], inputs: Sequence[str | Path]) -> 
 
     Raises:
         UsageError: a place is one of the inputs, or named twice.
-        StorageError: the folder of one is missing.
+        StorageError: one is a folder, or its folder is missing or cannot be written.
     """
     named = [place for place in places if place is not None and place != "-"]
     for place in named:
         refuse_inputs(place, inputs)
-        if not Path(place).absolute().parent.is_dir():
-            raise StorageError(f"{place}: no such folder, expected one: make it or name another")
+        _check_folder(place)
     if len(set(map(os.path.realpath, named))) < len(named):
         raise UsageError(f"{named[-1]}: named for two results, expected two files: rename one")
+
+
+def _check_folder(place: str) -> None:
+    """Raise StorageError if no file of that name can be written."""
+    if not os.path.isdir(Path(place).absolute().parent):
+        raise StorageError(f"{place}: no such folder, expected one: make it or name another")
+    if os.path.isdir(place):
+        raise StorageError(f"{place}: a folder, expected the name of a file: name one in it")
+    with _as_storage_error(place):
+        in_place = _is_special(Path(place))
+    # A file is written beside its place and renamed: its folder has to take it, not the file.
+    folder = os.path.dirname(os.path.realpath(place))
+    if not in_place and not os.access(folder, os.W_OK | os.X_OK):
+        raise StorageError(
+            f"{place}: its folder cannot be written; name a place with room and permission"
+        )
 
 
 def _is_same(there: os.stat_result, path: str | Path) -> bool:

@@ -218,23 +218,30 @@ class _Tally:
     def _by_model(
         self, true: NDArray[np.int64], predicted: NDArray[np.int64]
     ) -> tuple[ModelResult, ...]:
-        """Figures of each model, in the order of their first clips; namesakes are numbered."""
+        """Figures of each model, in the order of their first clips."""
         models = {id(model): model for model in self.scored_by}
         mine = np.array([id(model) for model in self.scored_by])
-        names = Counter(model.card.name for model in models.values())
         results = []
-        for number, (key, model) in enumerate(models.items(), 1):
-            name = model.card.name
+        for key, name in zip(models, _told_apart(list(models.values())), strict=True):
             at = mine == key
             results.append(
                 ModelResult(
-                    f"{name} ({number})" if names[name] > 1 else name,
+                    name,
                     int(at.sum()),
                     metrics.accuracy(true[at], predicted[at]),
                     metrics.uar(true[at], predicted[at]),
                 )
             )
         return tuple(results)
+
+
+def _told_apart(models: Sequence[Classifier]) -> list[str]:
+    """Names of models: the card's, the file's where cards are called alike, as those of folds are,
+    and with a number where these are alike, too."""
+    of_cards = Counter(model.card.name for model in models)
+    names = [m.card.name if of_cards[m.card.name] == 1 else m.path.stem for m in models]
+    met = Counter(names)
+    return [f"{name} ({number})" if met[name] > 1 else name for number, name in enumerate(names, 1)]
 
 
 def _reliability(

@@ -156,10 +156,12 @@ class FrontendSpec:
         _require(
             self.top_db is None or self.top_db > 0, f"top_db is {self.top_db}, expected above 0"
         )
+        key = "bands_rate" if self.bands_rate else "rate"
         _require(
             0 <= self.fmin <= self.fmax - 1 <= self.told_rate / 2 - 1 or self.kind == "waveform",
-            f"bands from {self.fmin} to {self.fmax} Hz, expected at least 1 Hz below half of "
-            f"{self.told_rate} Hz",
+            f"bands from fmin {self.fmin:g} to fmax {self.fmax:g} Hz, expected fmin from 0 "
+            f"and fmax 1 Hz above it or more, up to {self.told_rate / 2:g} Hz, half of {key} (one "
+            "that is left out is as in the preset, or by default)",
         )
         _require(
             (self.n_fft // 2 + 1) * self.n_mels <= MAX_TABLE,

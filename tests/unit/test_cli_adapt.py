@@ -6,12 +6,15 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
+from edge_ser.adaptation import Adapted, adapt
 from edge_ser.card import Population, read_model
 from edge_ser.classifier import read_profile
 from edge_ser.cli import main
@@ -49,6 +52,19 @@ class TestAdapt:
         assert main(["verify", "mine.onnx"]) == 0
         assert main(["classify", "tones/high/0.wav", "--model", "mine.onnx"]) == 0
         assert "high" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("lower", [True, False])
+    def test_a_model_that_got_worse_is_better_not_used(
+        self, lower: bool, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    ) -> None:
+        def worse(*arguments: Any) -> Adapted:
+            made = adapt(*arguments)
+            after = replace(made.after, accuracy=made.after.accuracy - 0.1 * lower)
+            return replace(made, before=made.after, after=after)
+
+        monkeypatch.setattr("edge_ser.adaptation.adapt", worse)
+        assert adapted() == 0
+        assert ("better keep the original model" in capsys.readouterr().out) == lower
 
     def test_json(self, capsys: Capture) -> None:
         assert adapted("--format", "json", "--only", "--l2", "0.5") == 0
@@ -174,10 +190,11 @@ class TestUnlabelled:
         Path("clips.csv").write_text("path,label\ntones/low/0.wav,a\ntones/high/1.wav,strange\n")
         Path("tones/deep/er").mkdir(parents=True)
         Path("tones/low/3.wav").rename("tones/deep/er/3.wav")
-        for place, clips in (("tones/low/0.wav", 1), ("clips.csv", 2), ("tones", 12)):
+        soundfile.write("one.wav", np.tile(soundfile.read("tones/low/0.wav")[0], 2), RATE)
+        for place, clips in (("one.wav", 1), ("clips.csv", 2), ("tones", 12)):
             assert profiled(place) == 0
             assert read_profile(Path("me.json")).clips == clips
-        assert "1 clips, 0.5 s" in capsys.readouterr().out
+        assert "me.json: 1 clip, 1.0 s" in capsys.readouterr().out
 
     def test_a_bad_recording_is_told_and_is_1(self, capsys: Capture) -> None:
         Path("tones/low/0.wav").write_bytes(b"no audio")
@@ -201,6 +218,11 @@ class TestUnlabelled:
             (["base.onnx", "gone", "-o", "x.json"], 7, "gone: no such folder or manifest"),
             (["base.onnx", "empty", "-o", "x.json"], 7, "empty: no audio in this folder"),
             (["base.onnx", "bad.wav", "-o", "x.json"], 7, "(1 left out: bad.wav: "),
+            (
+                ["base.onnx", "tones/low/0.wav", "-o", "x.json"],
+                7,
+                "0.50 s of speech in 1 recording",
+            ),
             (["base.onnx", "tones", "-o", "gone/x.json"], 6, "cannot be written"),
         ],
     )

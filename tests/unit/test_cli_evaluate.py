@@ -203,6 +203,24 @@ class TestEvaluate:
         assert words in said.err
         assert said.out == ""
 
+    @pytest.mark.parametrize("name", ["m.svg", "m", "-", "png"])
+    def test_a_picture_is_called_what_it_is(
+        self, name: str, tmp_path: Path, monkeypatch: Patch, capsys: Capture
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert main(["evaluate", "mine", "--plot", name]) == 2
+        assert f"{name}: expected a name that ends in .png" in capsys.readouterr().err
+        assert self.asked == [] and not list(tmp_path.iterdir())
+
+    @pytest.mark.needs("matplotlib")
+    def test_a_picture_in_place_of_a_folder_is_refused_before_the_work(
+        self, tmp_path: Path, capsys: Capture
+    ) -> None:
+        (tmp_path / "a.png").mkdir()
+        assert main(["evaluate", "mine", "--plot", str(tmp_path / "a.png")]) == 6
+        assert "a.png: a folder, expected the name of a file" in capsys.readouterr().err
+        assert self.asked == []
+
     @pytest.mark.parametrize(("missing", "code"), [("folder", 6), ("matplotlib", 4)])
     def test_a_picture_that_cannot_be_is_said_before_the_work(
         self, missing: str, code: int, tmp_path: Path, monkeypatch: Patch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,7 +83,32 @@ class TestInspect:
         assert main(["inspect", str(foreign), "--format", "json"]) == 0
         assert json.loads(capsys.readouterr().out)["card"] is None
 
-    def test_the_advice_for_a_foreign_model_works(
+    def test_export_is_the_first_advice_for_a_foreign_model_and_works(
+        self, foreign: Path, monkeypatch: Patch, capsys: Capture
+    ) -> None:
+        monkeypatch.chdir(foreign.parent)
+        for command in ("verify", "classify --model"):
+            assert main([*command.split(), str(foreign), *["any.wav"] * ("--" in command)]) == 3
+            assert "make a file that has one with 'edge-ser export " in "".join(capsys.readouterr())
+        main(["inspect", str(foreign)])
+        advice = capsys.readouterr().out.split("  edge-ser export ")[1].split("\n\n")[0]
+        Path("mel.toml").write_text(
+            'kind = "log_mel"\nrate = 16_000\nn_fft = 512\nwin_length = 512\nn_mels = 8\n'
+            "fmax = 8_000\n"
+        )
+        for blank, filled in (
+            ("A,B,C", "a,b,c"),
+            ("PRESET", "mel.toml"),
+            ("SECONDS", "0.6125"),
+            ("\\\n", " "),
+        ):
+            assert blank in advice
+            advice = advice.replace(blank, filled)
+        assert main(["export", *shlex.split(advice)]) == 0
+        assert main(["inspect", "theirs-with-card.tflite"]) == 0
+        assert "theirs: speech emotion recognition" in capsys.readouterr().out
+
+    def test_the_other_advice_for_a_foreign_model_works(
         self, foreign: Path, monkeypatch: Patch, capsys: Capture
     ) -> None:
         main(["inspect", str(foreign)])

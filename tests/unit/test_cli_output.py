@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_ser.cli.output import (
+    check_places,
     flattened,
     grid,
     output_options,
@@ -290,6 +291,32 @@ def test_another_recording_is_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a recording of that name"):
         refuse_inputs(str(tmp_path / "other.FLAC"), [])
     refuse_inputs(str(tmp_path / "none.flac"), [])
+
+
+def test_places_that_cannot_be_written_are_refused_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(place: Path | str) -> None:
+        check_places([None, str(place)], [])
+
+    for fine in (tmp_path / "new.txt", "new.txt", "-", "/dev/null"):
+        check(fine)
+    with pytest.raises(StorageError, match=r"txt: no such folder, expected one"):
+        check(tmp_path / "gone/new.txt")
+    with pytest.raises(StorageError, match="a folder, expected the name of a file"):
+        check(tmp_path)
+    with pytest.raises(StorageError, match="File name too long"):
+        check("a" * 300)
+    # Root may write everywhere.
+    closed = str(tmp_path)
+    monkeypatch.setattr(os, "access", lambda place, mode: str(place) != closed)
+    with pytest.raises(StorageError, match=r"new\.txt: its folder cannot be written"):
+        check(tmp_path / "new.txt")
+    os.mkfifo(tmp_path / "pipe")  # which is opened where it is
+    check(tmp_path / "pipe")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "link.txt").symlink_to("open/new.txt")
+    check(tmp_path / "link.txt")
 
 
 @pytest.mark.parametrize(

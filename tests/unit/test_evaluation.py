@@ -43,6 +43,7 @@ class FakeClassifier:
 
     def __init__(self, name: str = "fake", heard: Sequence[str] = (), sure: float = 0.9) -> None:
         self.card = Card(name, provenance=Provenance(heard))
+        self.path = Path("fake.tflite")
         self.sure = sure
         self.clips: list[Clip] = []
 
@@ -106,8 +107,15 @@ def test_each_clip_goes_to_the_first_model_that_has_not_heard_it(corpus: Corpus)
 
 def test_namesakes_are_told_apart(corpus: Corpus) -> None:
     names = digests(corpus)
-    report = score(corpus, [FakeClassifier(heard=names[3:]), FakeClassifier(heard=names[:3])])
-    assert [m.name for m in report.models] == ["fake (1)", "fake (2)"]
+
+    def shown(*paths: str) -> list[str]:
+        models = [FakeClassifier(heard=names[3:]), FakeClassifier(heard=names[:3])]
+        for model, path in zip(models, paths, strict=True):
+            model.path = Path(path)
+        return [m.name for m in score(corpus, models).models]
+
+    assert shown("folds/loso-01.tflite", "folds/loso-02.tflite") == ["loso-01", "loso-02"]
+    assert shown("a/one.tflite", "b/one.tflite") == ["one (1)", "one (2)"]
 
 
 def test_clips_that_all_models_heard_are_never_scored(corpus: Corpus) -> None:

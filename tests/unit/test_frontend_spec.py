@@ -123,9 +123,10 @@ def test_any_value_of_any_field_gives_a_spec_or_a_card_error(name: str, value: A
         ({"n_mels": 1_024, "n_fft": 1 << 14}, "needs filters of more than 2097152 weights"),
         (
             {"fmax": 12_000.0},
-            "bands from 0.0 to 12000.0 Hz, expected at least 1 Hz below half of 22050",
+            "bands from fmin 0 to fmax 12000 Hz, expected .* up to 11025 Hz, half of rate .*preset",
         ),
-        ({"fmin": 11_025.0}, "bands from 11025.0 to 11025.0 Hz"),
+        ({"fmin": 11_025.0}, "bands from fmin 11025 to fmax 11025 Hz"),
+        ({"bands_rate": 16_000}, "fmax 11025 Hz, expected .* up to 8000 Hz, half of bands_rate"),
         ({"log_floor": 0.0}, "log_floor is 0.0, expected 1e-36"),
         ({"sample_scale": 0.0}, "sample_scale is 0.0, expected 1e-09"),
         ({"power_scale": -1.0}, "power_scale is -1.0"),

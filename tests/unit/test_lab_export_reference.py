@@ -24,9 +24,10 @@ from edge_ser.lab.export.compare import (
     probabilities,
     refuse_another_model,
     refuse_poor_form,
+    shown_loss,
     time_both,
 )
-from edge_ser.lab.export.files import source_of
+from edge_ser.lab.export.files import _told_of, source_of
 from edge_ser.lab.export.forms import kind_of_name
 from edge_ser.lab.export.reference import Source, counted, fitted
 from edge_ser.runtime import Tensor
@@ -142,6 +143,19 @@ def test_another_model_is_refused(changes: Any, form: Any, words: str) -> None:
         refuse_another_model(replace(FINE, **changes), form, "Keras")
 
 
+def test_what_is_advised_for_int8_fits_every_network() -> None:
+    with pytest.raises(ModelError, match=r"export dynamic, which needs no ranges .* or float32$"):
+        refuse_another_model(replace(FINE, lost=0.75, changed=75), "int8", "Keras")
+
+
+def test_nothing_lost_has_no_sign() -> None:
+    assert [*map(shown_loss, (0.0, -0.0, -0.0004, 0.0046, -0.003))] == [
+        *("0.0%", "0.0%", "0.0%", "0.5%", "-0.3%")
+    ]
+    told = _told_of(CARD, "dynamic", replace(FINE, lost=-0.0001)).provenance.protocol
+    assert told.endswith("changes 0 of 100 labels and loses 0.0 points of UAR.")
+
+
 def test_where_it_is_known_what_is_right_labels_may_change_for_the_better() -> None:
     refuse_another_model(replace(FINE, changed=50, lost=-0.2), "int8", "Keras")
     refuse_another_model(replace(FINE, changed=1, lost=0.02), "int8", "Keras")
@@ -164,6 +178,8 @@ def test_quantised_forms_have_to_be_worth_having() -> None:
         ModelError, match=r"dynamic file has 51% of .* export float32, or .*--force"
     ):
         refuse_poor_form(large, "dynamic")
+    with pytest.raises(ModelError, match=r"takes 0.0217 ms a clip here, the float32 file 0.0201,"):
+        refuse_poor_form(replace(worth, speed=Speed(0.0217, 0.0201)), "dynamic")
     for form in ("float16", "float32"):
         refuse_poor_form(replace(large, speed=slow.speed), form)
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from edge_ser.lab.report import RunRecord, compare, document, html, markdown, read_record, tables
+from edge_ser.cli.output import grid
+from edge_ser.lab.report import (
+    RunRecord,
+    compare,
+    document,
+    html,
+    markdown,
+    read_record,
+    tables,
+    terminal,
+)
 from edge_ser.lab.report.notes import notes, protocols, warnings
 
 from .lab_report_runs import (
@@ -158,6 +169,30 @@ class TestForms:
 
     def test_the_same_fold_and_seed_twice_is_told(self, made: Maker) -> None:
         assert any("More than one run of grouped-01" in s for s in notes(compare([made(), made()])))
+
+    def test_runs_that_do_not_count_are_not_said_to(self, made: Maker) -> None:
+        begun = [made(right=None, accuracies=(None,), epochs=2) for _ in range(2)]
+        found = compare([made(), *begun])
+        assert not [said for said in notes(found) if "More than one run" in said]
+        found = compare([made(), made(), *begun])
+        assert any("More than one run of grouped-01" in said for said in notes(found))
+
+    def test_where_no_run_tests_no_figure_is_explained(self, made: Maker) -> None:
+        silent = {"protocol": "whole", "fold": "whole", "clips": {}, "accuracies": (None, None)}
+        whole = [made(**silent, network={"blocks": blocks}) for blocks in (2, 3)]
+
+        def forms(*runs: RunRecord) -> Iterator[str]:
+            found = compare(runs)
+            lines = terminal.lines(found, lambda head, rows, right: grid(head, rows, right=right))
+            yield "\n".join(lines)
+            yield markdown.render(found)
+            yield "".join(Page(html.render(found)).words).replace("\xa0", " ")
+
+        for text, other in zip(forms(*whole), forms(*whole, made()), strict=True):
+            assert "A run that tests nothing has no figures" in " ".join(text.split())
+            for words in ("Leaky best", "intervals", "Which epoch", "Told of the last epoch"):
+                assert words not in text
+            assert "Leaky best" in other and "intervals" in other
 
     def test_document_is_json_with_all_figures(self, runs: list[RunRecord]) -> None:
         values = json.loads(json.dumps(document(compare(runs))))

@@ -24,6 +24,7 @@ from edge_ser.classifier import (
     Profile,
     RollingClassifier,
     believed,
+    known_population,
     load_model,
     profile_of,
     profile_text,
@@ -32,6 +33,7 @@ from edge_ser.classifier import (
 from edge_ser.classifier.profile import offset_of
 from edge_ser.corpora import read_corpus
 from edge_ser.errors import ConfigError, DataError, ModelError
+from edge_ser.frontend import PRESETS
 from edge_ser.runtime import Tensor
 from edge_ser.testing import TINY_CLIP_SAMPLES, TINY_FRONTEND, FakeInterpreter, tiny_card
 
@@ -134,6 +136,15 @@ def test_a_model_without_a_population_takes_none() -> None:
     ):
         with pytest.raises(ModelError, match="tiny knows nothing of how speakers differ"):
             call()
+
+
+def test_functionals_of_unnamed_speakers_are_told_that_these_lack() -> None:
+    spec = PRESETS["functionals"]
+    nameless = tiny_card(frontend=(spec,), input=InputSpec(rate=spec.rate, clip_samples=RATE))
+    with pytest.raises(ModelError, match="did not tell three speakers apart; train it on clips"):
+        known_population(nameless)
+    with pytest.raises(ModelError, match="expected a model of functionals"):
+        known_population(tiny_card())
 
 
 # In a file
@@ -341,7 +352,7 @@ def test_recordings_make_a_profile(home: Path) -> None:
 @pytest.mark.parametrize("as_file", [False, True])
 def test_a_model_is_loaded_with_it(home: Path, tmp_path: Path, as_file: bool) -> None:
     plain = load_model(home / "base.onnx")
-    profile = profile_recordings(plain, [home / "tones/low/0.wav"]).profile
+    profile = profile_recordings(plain, sorted((home / "tones/low").iterdir())).profile
     path = tmp_path / "me.json"
     path.write_text(profile_text(profile))
     mine = load_model(home / "base.onnx", profile=path if as_file else profile)
@@ -358,7 +369,7 @@ def test_a_model_is_loaded_with_it(home: Path, tmp_path: Path, as_file: bool) ->
 def test_an_adapted_model_keeps_its_population(home: Path, tmp_path: Path) -> None:
     made = adapt(home / "base.onnx", read_corpus(home / "tones"), tmp_path / "mine.onnx")
     assert made.model.card.population == POPULATION
-    profile_recordings(load_model(made.model.path), [home / "tones/low/0.wav"])
+    profile_recordings(load_model(made.model.path), sorted((home / "tones/low").iterdir()))
 
 
 def test_a_long_recording_is_cut_into_utterances(home: Path, tmp_path: Path) -> None:
@@ -374,19 +385,32 @@ def test_what_cannot_be_heard_is_told(home: Path, tmp_path: Path) -> None:
     classifier = load_model(home / "base.onnx")
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no audio")
-    heard = profile_recordings(classifier, [bad, home / "tones/low/0.wav"])
-    assert [each.path for each in heard.failures] == [str(bad)] and heard.profile.clips == 1
-    with pytest.raises(DataError, match=r"no speech in 1 recordings \(1 left out: .*bad"):
+    heard = profile_recordings(classifier, [bad, *(home / "tones/low").iterdir()])
+    assert [each.path for each in heard.failures] == [str(bad)] and heard.profile.clips == 4
+    with pytest.raises(DataError, match=r"no speech in 1 recording \(1 left out: .*bad"):
         profile_recordings(classifier, [bad])
     quiet = tmp_path / "quiet.wav"
     soundfile.write(quiet, noise(4) / 3000, RATE)
-    with pytest.raises(DataError, match="no speech in 1 recordings, expected some"):
+    with pytest.raises(DataError, match="no speech in 1 recording, expected 1 s or more"):
         profile_recordings(classifier, [quiet])
     # A short one is one clip without being cut, and digital silence is nobody's voice.
     for samples in (np.zeros(RATE), np.zeros(1), np.full(RATE, 1e-5)):
         soundfile.write(quiet, samples, RATE)
-        with pytest.raises(DataError, match=r"no speech in 1 recordings \(1 .*no speech in it"):
+        with pytest.raises(DataError, match=r"no speech in 1 recording \(1 .*no speech in it"):
             profile_recordings(classifier, [quiet])
+
+
+@pytest.mark.parametrize(("samples", "said"), [(80, "0.01"), (RATE - 160, "0.99")])
+def test_less_than_a_second_of_speech_is_no_profile(
+    samples: int, said: str, home: Path, tmp_path: Path
+) -> None:
+    classifier = load_model(home / "base.onnx")
+    path = tmp_path / "short.wav"
+    soundfile.write(path, noise(1)[:samples], RATE)
+    with pytest.raises(DataError, match=f"{said} s of speech in 1 recording, expected 1 s or more"):
+        profile_recordings(classifier, [path])
+    soundfile.write(path, noise(1), RATE)
+    assert profile_recordings(classifier, [path]).profile.seconds == 1.0
 
 
 def test_a_model_without_a_population_refuses_before_it_hears(

@@ -23,6 +23,8 @@ __all__ = [
     "probabilities",
     "refuse_another_model",
     "refuse_poor_form",
+    "shown_loss",
+    "shown_milliseconds",
     "time_both",
 ]
 
@@ -74,6 +76,24 @@ class Comparison:
     """Of the float32 file's bytes, without the card."""
     speed: Speed | None = None
     """None for float32."""
+
+
+def shown_milliseconds(milliseconds: float) -> str:
+    """A time, with as many digits as tell it from one that is a twentieth longer.
+
+    >>> shown_milliseconds(1.234), shown_milliseconds(0.0213)
+    ('1.23', '0.0213')
+    """
+    return f"{milliseconds:.2f}" if milliseconds >= 1 else f"{milliseconds:#.3g}"
+
+
+def shown_loss(lost: float) -> str:
+    """A loss of recall from -1 to 1 in percent; a gain has a minus, nothing has no sign.
+
+    >>> shown_loss(0.004), shown_loss(-0.003), shown_loss(-0.0001)
+    ('0.4%', '-0.3%', '0.0%')
+    """
+    return f"{lost:z.1%}"
 
 
 def probabilities(scores: NDArray[np.floating], output: Output) -> NDArray[np.float64]:
@@ -143,8 +163,8 @@ def refuse_another_model(comparison: Comparison, form: Form, framework: str) -> 
     # Of a hundred clips, one alone is a point.
     if comparison.lost is not None and comparison.lost > UAR_LOST and changed > 1:
         raise ModelError(
-            f"the {form} file loses {comparison.lost:.1%} of UAR on {clips} clips, expected at "
-            f"most {UAR_LOST:.0%}: {ADVICE[form]}"
+            f"the {form} file loses {shown_loss(comparison.lost)} of UAR on {clips} clips, "
+            f"expected at most {UAR_LOST:.0%}: {ADVICE[form]}"
         )
     if comparison.lost is None and changed > LABELS_CHANGED * clips:
         raise ModelError(
@@ -165,9 +185,9 @@ def refuse_poor_form(comparison: Comparison, form: Form) -> None:
     speed = comparison.speed
     if speed is not None and speed.ratio > SLOWEST:
         raise ModelError(
-            f"the {form} file takes {speed.milliseconds:.2f} ms a clip here, the float32 file "
-            f"{speed.float32_milliseconds:.2f}, expected no more: export {other}, or take it with "
-            "--force"
+            f"the {form} file takes {shown_milliseconds(speed.milliseconds)} ms a clip here, the "
+            f"float32 file {shown_milliseconds(speed.float32_milliseconds)}, expected no more: "
+            f"export {other}, or take it with --force"
         )
     if comparison.share > LARGEST_SHARE:
         raise ModelError(

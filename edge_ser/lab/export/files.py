@@ -198,7 +198,7 @@ def _written(part: Path, candidate: Candidate, by: _Judge, told: Stages) -> Expo
 
 def _told_of(card: ModelCard, form: Form, found: Comparison) -> ModelCard:
     """The card, which has the figures of the float32 network, with what this form changes."""
-    lost = "" if found.lost is None else f" and loses {100 * found.lost:.1f} points of UAR"
+    lost = "" if found.lost is None else f" and loses {100 * found.lost:z.1f} points of UAR"
     text = (
         f"{card.provenance.protocol} All figures are of the float32 network; this {form} file "
         f"changes {found.changed} of {found.clips} labels{lost}."
@@ -215,7 +215,9 @@ def _joined(refused: Sequence[tuple[Candidate, ModelError]], form: Form) -> Mode
         f"{candidate.note}: {str(error).partition(', expected')[0].partition(';')[0]}"
         for candidate, error in refused
     ]
-    return ModelError(f"no way to {form} holds ({'; '.join(reasons)}); {ADVICE[form]}")
+    # dynamic was one of the ways to int8, so it is no advice.
+    advice = ADVICE["dynamic" if form == "int8" else form]
+    return ModelError(f"no way to {form} holds ({'; '.join(reasons)}); {advice}")
 
 
 def _cost(exported: Exported) -> float:

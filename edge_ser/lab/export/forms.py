@@ -22,7 +22,7 @@ ADVICE: Mapping[Form, str] = {
     "float32": "the converter changed the graph; try another version of it",
     "float16": "export float32",
     "dynamic": "export float32 or float16",
-    "int8": "export dynamic, the quantised form of capsules and attention, or float32",
+    "int8": "export dynamic, which needs no ranges of activations, or float32",
 }
 """What to do where a form is refused."""
 

@@ -58,7 +58,7 @@ def open_source(path: Path, said: Description) -> Source:
     if suffix == ".keras":
         from edge_ser.lab.export.tensorflow_files import keras_source, load_keras
 
-        return dataclasses.replace(keras_source(load_keras(path)), name=path.name)
+        return keras_source(load_keras(path), path.name)
     if suffix in (".pt", ".pth"):
         if said.network is None or said.network.kind.framework != "torch":
             raise UsageError(
@@ -87,7 +87,7 @@ def run_source(run: Run) -> Source:
     if network.kind.framework == "keras":
         from edge_ser.lab.export.tensorflow_files import keras_source, load_keras
 
-        return dataclasses.replace(keras_source(load_keras(run.weights)), name=network.name)
+        return keras_source(load_keras(run.weights), network.name)
     from edge_ser.lab.export.torch_files import network_source
 
     if is_frozen(run.experiment):

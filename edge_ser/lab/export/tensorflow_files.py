@@ -81,19 +81,24 @@ def load_keras(path: Path) -> Any:
         ) from error
 
 
-def keras_source(model: Any) -> Source:
+def keras_source(model: Any, name: str | None = None) -> Source:
     """A Keras model with one output: the scores.
 
     The output of a layer named `embedding`, where it is one vector a clip, becomes the second.
 
+    Args:
+        model: a `keras.Model`.
+        name: that its user knows it by, such as its file's; None for its own.
+
     Raises:
         ModelError: it has more outputs, or was never called and so has no inputs yet.
     """
+    name = name or model.name
     inputs = getattr(model, "inputs", None)
     if not inputs or len(model.outputs) != 1:
         found = f"{len(model.outputs)} outputs" if inputs else "no inputs"
         raise ModelError(
-            f"{model.name} has {found}, expected inputs and one output of scores: "
+            f"{name} has {found}, expected inputs and one output of scores: "
             "build a functional model of it"
         )
     whole = _with_embedding(model)
@@ -111,11 +116,11 @@ def keras_source(model: Any) -> Source:
         archive.write_out(folder, verbose=False)
 
     def bind(shapes: Shapes, labels: int) -> Reference:
-        scores = _scores(lambda xs: calls(xs)[0], shapes, labels, model.name)
-        named = None if whole is model else _computed(lambda xs: calls(xs)[1], shapes, model.name)
-        return Reference("keras", model.name, shapes, scores, write, named)
+        scores = _scores(lambda xs: calls(xs)[0], shapes, labels, name)
+        named = None if whole is model else _computed(lambda xs: calls(xs)[1], shapes, name)
+        return Reference("keras", name, shapes, scores, write, named)
 
-    return Source("keras", model.name, _free(tensor.shape for tensor in inputs), bind)
+    return Source("keras", name, _free(tensor.shape for tensor in inputs), bind)
 
 
 def _with_embedding(model: Any) -> Any:

@@ -117,6 +117,11 @@ class Comparison:
         """All of them."""
         return tuple(run for group in self.groups for run in group.runs)
 
+    @property
+    def tests(self) -> bool:
+        """Whether any run has something to test: without, no figure needs to be explained."""
+        return any(run.test for run in self.runs)
+
 
 def telling(groups: Sequence[Group]) -> tuple[str, ...]:
     """Those of the groups' keys that suffice to tell them apart, the first ones rather."""

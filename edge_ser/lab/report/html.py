@@ -38,10 +38,12 @@ def _parts(comparison: Comparison) -> Iterator[str]:
         )
     )
     reached = _table(tables.figures_table(comparison))
-    yield section("What was reached", notes.figures(comparison), reached)
-    yield section(
-        "Which epoch is told", notes.ways(comparison), _table(tables.ways_table(comparison))
-    )
+    if comparison.tests:
+        yield section("What was reached", notes.figures(comparison), reached)
+        told_by = _table(tables.ways_table(comparison))
+        yield section("Which epoch is told", notes.ways(comparison), told_by)
+    else:
+        yield section("Experiments", "", reached)
     groups = comparison.groups[:MOST_PICTURES]
     names = [tables.label(comparison, group) for group in groups]
     drawn = [plots.curves(group, at) for at, group in enumerate(groups)]

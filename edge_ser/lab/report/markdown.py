@@ -24,10 +24,11 @@ def _parts(comparison: Comparison) -> Iterator[str]:
     for word, said in notes.warnings(comparison):
         yield f"**{word}** {plain(said)}"
     yield _table(tables.figures_table(comparison))
-    yield plain(notes.figures(comparison))
-    yield "## Which epoch is told"
-    yield _table(tables.ways_table(comparison))
-    yield plain(notes.ways(comparison))
+    if comparison.tests:
+        yield plain(notes.figures(comparison))
+        yield "## Which epoch is told"
+        yield _table(tables.ways_table(comparison))
+        yield plain(notes.ways(comparison))
     yield "## Runs"
     yield _table(tables.runs_table(comparison))
     told = [f"- {plain(said)}" for said in notes.notes(comparison)]

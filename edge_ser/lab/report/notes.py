@@ -123,7 +123,7 @@ def notes(comparison: Comparison) -> Iterator[str]:
             "over these too."
         )
     for group in comparison.groups:
-        met = Counter((run.fold, run.seed) for run in group.runs)
+        met = Counter((run.fold, run.seed) for run in group.finished)
         twice = [
             f"{clean(fold)} with seed {clean(seed)}" for (fold, seed), n in met.items() if n > 1
         ]

@@ -33,10 +33,11 @@ def lines(comparison: Comparison, grid: Grid) -> Iterator[str]:
     yield ""
     first = max(1, len(comparison.keys))
     yield from _table(tables.figures_table(comparison), grid, first)
-    yield from _wrapped(notes.figures(comparison))
-    yield ""
-    yield from _table(tables.ways_table(comparison), grid, first)
-    yield from _wrapped(notes.ways(comparison))
+    if comparison.tests:
+        yield from _wrapped(notes.figures(comparison))
+        yield ""
+        yield from _table(tables.ways_table(comparison), grid, first)
+        yield from _wrapped(notes.ways(comparison))
     yield ""
     if len(comparison.runs) <= MOST_RUNS:
         yield from _table(tables.runs_table(comparison), grid, min(2, len(comparison.groups)))
