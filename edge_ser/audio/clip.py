@@ -82,8 +82,8 @@ def as_clip(samples: NDArray[Any], rate: int) -> Clip:
     """A clip of an array, checked as a decoded file is.
 
     Args:
-        samples: shape (n,), or (n, channels) to be downmixed; floating point in [-1, 1], or signed
-            integers (full scale is the type's own) or 8-bit unsigned ones (silence is 128).
+        samples: shape (n,), or (n, channels) to be downmixed; floating point in [-1, 1], int8,
+            int16 or int32 (full scale is the type's own), or uint8 (silence is 128).
         rate: Hertz.
 
     Raises:
@@ -147,10 +147,11 @@ def _as_float(array: NDArray[Any]) -> Samples:
             return array.astype(np.float32)
     if array.dtype == np.uint8:
         return ((array - 128.0) / 128).astype(np.float32)
-    if np.issubdtype(array.dtype, np.signedinteger):
+    # int64 is what numpy makes of a list of any integers: its full scale is nobody's.
+    if np.issubdtype(array.dtype, np.signedinteger) and array.dtype.itemsize <= 4:
         scale = 2.0 ** (8 * array.dtype.itemsize - 1)
         return (array / scale).astype(np.float32)
     raise AudioError(
-        f"samples are {array.dtype}, expected floating point, signed integers or uint8: "
-        "convert them"
+        f"samples are {array.dtype}, expected floating point in [-1, 1], int16, int32, int8 or "
+        "uint8, which tell the full scale: convert them, as by .astype(np.int16)"
     )

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from edge_ser.card import ModelCard, ModelFile, naming
 from edge_ser.classifier.outputs import Outputs
 from edge_ser.classifier.prediction import NO_SPEECH, Outcome, Prediction, Segment, Stopwatch
 from edge_ser.classifier.profile import Profile, offset_of
-from edge_ser.classifier.sources import opened
+from edge_ser.classifier.sources import Given, opened
 from edge_ser.errors import EdgeSerError
 from edge_ser.frontend import Frontend
 from edge_ser.runtime import Interpreter
@@ -74,9 +74,7 @@ class Classifier:
         """Runtime, version, threads and what else the runtime tells."""
         return dict(self._interpreter.details)
 
-    def __call__(
-        self, source: str | Path | BinaryIO | Clip | NDArray[Any], rate: int | None = None
-    ) -> Prediction:
+    def __call__(self, source: Given, rate: int | None = None) -> Prediction:
         """Classify one recording.
 
         Args:
@@ -95,21 +93,25 @@ class Classifier:
                 return self._classify_long(recording, watch)
             return self._classify_whole(recording, watch)
 
-    def crop(self, source: str | Path | BinaryIO | Clip) -> Prediction:
+    def crop(self, source: Given, rate: int | None = None) -> Prediction:
         """Classify one recording as one clip: a long one is centre-cropped, as in training.
+
+        Args:
+            source: as for calling the model.
+            rate: hertz; for samples only.
 
         Raises:
             AudioError: it cannot be decoded, or holds NaN or infinite samples.
             ModelError: the graph takes other features, or gives scores that are not finite.
         """
         watch = Stopwatch()
-        with opened(source, None) as recording:
+        with opened(source, rate) as recording:
             return self._classify_whole(recording, watch)
 
-    def embed(self, source: str | Path | BinaryIO | Clip) -> NDArray[np.float32]:
+    def embed(self, source: Given, rate: int | None = None) -> NDArray[np.float32]:
         """What the network knows of one recording before it decides, for classifiers of your own.
 
-        The recording is one clip, as for `crop`: a long one is centre-cropped, as in training.
+        The recording is one clip, and `source` and `rate` are those of `crop`.
 
         Returns:
             The output that the card calls embedding, shape (values,).
@@ -120,24 +122,26 @@ class Classifier:
                 values that are not finite.
         """
         with naming(self.path):
-            return self._outputs.embedding(self._run(self.features(source)))
+            return self._outputs.embedding(self._run(self.features(source, rate)))
 
-    def head_values(self, source: str | Path | BinaryIO | Clip) -> NDArray[np.float64]:
+    def head_values(self, source: Given, rate: int | None = None) -> NDArray[np.float64]:
         """What a card's head takes of one recording: see `Outputs.head_values`.
 
         The recording is one clip, and the errors are those of `embed`.
         """
         with naming(self.path):
-            return self._outputs.head_values(self._run(self.features(source)))
+            return self._outputs.head_values(self._run(self.features(source, rate)))
 
-    def features(self, source: str | Path | BinaryIO | Clip) -> list[NDArray[np.float32]]:
+    def features(self, source: Given, rate: int | None = None) -> list[NDArray[np.float32]]:
         """What the frontends give of one recording, as one clip; no profile is taken off.
+
+        `source` and `rate` are those of `crop`.
 
         Raises:
             AudioError: it cannot be decoded, or holds NaN or infinite samples.
         """
         watch = Stopwatch()
-        with opened(source, None) as recording:
+        with opened(source, rate) as recording:
             return self.features_of(self._converted(_whole(recording), watch), watch)[0]
 
     def classify_many(self, paths: Iterable[str | Path]) -> Iterator[Outcome]:

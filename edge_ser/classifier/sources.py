@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from edge_ser.audio import Clip, Recording, as_clip, open_recording
 from edge_ser.errors import UsageError
 
-__all__ = ["opened"]
+__all__ = ["Given", "opened"]
+
+Given = str | Path | BinaryIO | Clip | NDArray[Any]
+"""A file's path, an open binary file, a clip, or samples, which come with their rate."""
 
 
-def opened(
-    source: str | Path | BinaryIO | Clip | NDArray[Any], rate: int | None
-) -> AbstractContextManager[Recording]:
+def opened(source: Given, rate: int | None) -> AbstractContextManager[Recording]:
     """Any source as something to read samples from, to be closed afterwards.
 
     Raises:
@@ -26,7 +27,10 @@ def opened(
     """
     if isinstance(source, np.ndarray):
         if rate is None:
-            raise UsageError("samples were given without a rate: call model(samples, rate=16000)")
+            raise UsageError(
+                "samples were given without a rate: give it too, as rate=16000, or a "
+                "Clip(samples, 16000)"
+            )
         return nullcontext(as_clip(source, rate))
     if rate is not None:
         raise UsageError(

@@ -166,11 +166,13 @@ def _listen(
 
     from edge_ser.listening import Attendant, Listener, SystemClock, make_clock, make_source
     from edge_ser.listening.notify import Notifier
+    from edge_ser.segment import SegmentOptions
 
     clock = make_clock(config.source)
     source = make_source(config.source, clock)
     options = _options(config, model)
-    _say_what_is_idle(config, options.segment.mode if options.segment else "utterance")
+    assert isinstance(options.segment, SegmentOptions)  # of the configuration
+    _say_what_is_idle(config, options.segment.mode)
     attendant: Attendant
     runners = make_runners(config, live, lambda: attendant.status())
     taking = [_taking(runner, source.live) for runner in runners]

@@ -51,11 +51,17 @@ def _record(device: InputDevice) -> Record:
 
 
 def _state(device: InputDevice) -> str:
+    from edge_ser.listening.devices import can_open
+
     if device.busy:
         return f"busy: {device.busy}"
     if not device.permitted:
         return "not permitted: sudo usermod -aG audio $USER"
-    return "free" if device.index is not None else "busy, or not answering"
+    if device.index is None:
+        return "busy, or not answering"
+    if device.stable_ids or can_open(device):
+        return "free"
+    return "no source, or busy: pactl list short sources"
 
 
 def _device_table(records: Iterable[Record]) -> Iterator[str]:

@@ -19,6 +19,11 @@ LIBRARIES: Mapping[str, tuple[str, str, str]] = {
     "sounddevice": ("PortAudio", "opens microphones", "libportaudio2"),
 }
 
+SOURCELESS = (
+    "its sound server has no source, or it is busy: plug in a microphone, or choose one "
+    "(pactl list short sources, pactl set-default-source NAME)"
+)
+
 
 def audio_findings(machine: Machine, run: Runner) -> Iterator[Finding]:
     """Each audio library tried, then the microphones that PortAudio sees."""
@@ -55,7 +60,11 @@ def _library(module: str, outcome: Outcome) -> Finding:
 def _microphones(answer: Mapping[str, Any], machine: Machine) -> Iterator[Finding]:
     for device in answer.get("microphones", ()):
         what = "{name} ({api}): {rate:.0f} Hz, {channels} channels".format(**device)
-        yield Finding("microphone", "ok", what + (", default" if device["default"] else ""))
+        what += ", default" if device["default"] else ""
+        if device.get("opens", True):
+            yield Finding("microphone", "ok", what)
+        else:
+            yield Finding("microphone", "note", f"{what}: cannot be opened now", SOURCELESS)
     if answer.get("microphones"):
         return
     if not machine.sound_hardware or machine.groups & {"audio", "root"}:

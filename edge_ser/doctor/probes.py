@@ -109,11 +109,23 @@ def _sounddevice() -> dict[str, Any]:
                 "channels": device["max_input_channels"],
                 "rate": device["default_samplerate"],
                 "default": device["index"] == default,
+                "opens": "(hw:" in device["name"] or _opens(sounddevice, device),
             }
             for device in sounddevice.query_devices()
             if device["max_input_channels"] > 0
         ],
     }
+
+
+def _opens(sounddevice: Any, device: Mapping[str, Any]) -> bool:
+    """Whether a sound server has a source to give: it is listed without one, too."""
+    try:
+        sounddevice.check_input_settings(
+            device=device["index"], channels=1, samplerate=device["default_samplerate"]
+        )
+    except sounddevice.PortAudioError:
+        return False
+    return True
 
 
 def _version(package: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 __all__ = ["Event", "EventKind", "State", "Status"]
 
 EventKind = Literal["utterance", "window", "partial", "no_speech"]
-State = Literal["starting", "warming", "listening", "degraded", "failed"]
+State = Literal["starting", "warming", "listening", "paused", "degraded", "ended", "failed"]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 for event in listen("emotion-emodb", mic="USB"):
     print(event.label, event.start_s)
 
+Leaving that loop ends listening; within `with listen(...) as listener:` it goes on.
+
 A source's blocks go through `Capture` (faults), `Front` (rate, gate, cutting) and a bounded queue
 to `Inference` (model, decider), which gives events to whoever iterates or subscribes.
 """

@@ -18,7 +18,7 @@ import numpy as np
 from edge_ser.errors import AudioError, EdgeSerError
 from edge_ser.listening.clock import Clock
 from edge_ser.listening.options import SourceOptions
-from edge_ser.listening.source import Block, Source, SourceEnded
+from edge_ser.listening.source import Block, Source, SourceEnded, checked
 
 __all__ = ["RECOVERED", "Capture"]
 
@@ -100,7 +100,8 @@ class Capture:
 
         Raises:
             AudioError: a source that can wait is absent or damaged.
-            EdgeSerError: what no waiting mends: a package is missing, an option is wrong.
+            EdgeSerError: what no waiting mends: a package is missing, an option is wrong, a source
+                gives what is no audio.
         """
         self._fault = self._until_s = None
         try:
@@ -146,7 +147,10 @@ class Capture:
     def _read(self, timeout: float) -> Block | None:
         """The next block, from the source unless one is held."""
         held, self._held = self._held, None
-        return held or self._source.read(timeout)
+        if held is not None:
+            return held
+        block = self._source.read(timeout)
+        return None if block is None else checked(block, self._source.name)
 
     def _gather(self) -> Block | None:
         """All blocks that have come, as one; what does not continue them is held."""

@@ -20,7 +20,7 @@ from edge_ser.listening.cards import (
 )
 from edge_ser.listening.portaudio import PortAudio, portaudio
 
-__all__ = ["InputDevice", "find_input", "list_inputs", "why_none"]
+__all__ = ["InputDevice", "can_open", "find_input", "list_inputs", "why_none"]
 
 HARDWARE = re.compile(r"\s*\((?:plug)?hw:(\d+),(\d+)\)$")
 """How PortAudio ends the name of a sound card's device."""
@@ -152,8 +152,23 @@ def find_input(wanted: str | None, devices: Sequence[InputDevice]) -> InputDevic
     )
 
 
-def why_none(roots: Roots | None = None, environ: Mapping[str, str] | None = None) -> str:
-    """What to do where no microphone can be seen, by what this machine has."""
+def can_open(device: InputDevice, audio: PortAudio | None = None) -> bool:
+    """Whether PortAudio could open it now; a sound server without a source is listed all the same.
+
+    Raises:
+        AudioError: PortAudio does not answer.
+    """
+    audio = audio or portaudio()
+    return device.index is not None and audio.takes(device.index, device.rate)
+
+
+def why_none(
+    roots: Roots | None = None, environ: Mapping[str, str] | None = None, reached: bool = False
+) -> str:
+    """What to do where no microphone can be seen or opened, by what this machine has.
+
+    reached: PortAudio lists what stands for a sound server.
+    """
     roots, environ = roots or Roots(), os.environ if environ is None else environ
     recording = capture_devices(roots)
     if any(not may_open(device, roots) for device in recording):
@@ -164,6 +179,11 @@ def why_none(roots: Roots | None = None, environ: Mapping[str, str] | None = Non
     place = environ.get("PULSE_SERVER") or _socket(environ)
     if place and not _answers(place):
         return f"the sound server at {place} does not answer: start PulseAudio or PipeWire"
+    if place and reached:
+        return (
+            f"the sound server at {place} has no source: plug in a microphone, or choose one "
+            "(pactl list short sources, pactl set-default-source NAME)"
+        )
     if place:
         return (
             f"a sound server is at {place}, which PortAudio reaches through ALSA's plugin: "

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 
 from edge_ser.events import State
 from edge_ser.listening.clock import Clock
@@ -13,17 +15,27 @@ __all__ = ["Health"]
 
 LOG = logging.getLogger("edge_ser.listening")
 
+OVER = ("ended", "failed")
 REPEAT_S = 60.0
 """A fault that goes on is logged once a minute at most."""
 STALE_S = 60.0
 """A part that has not shown life for so long is taken to hang."""
+LATE_S = 10.0
+"""Something in hand for so long is told, in case it is never done."""
 
 
 class Health:
     """What each part of a listener last said of itself. Any thread may call."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, real: Callable[[], float] = time.monotonic) -> None:
+        """
+        Args:
+            clock: of the stream.
+            real: seconds that a machine works; a stream that is read fast runs ahead of them.
+        """
         self._clock = clock
+        self._real = real
+        self._begun: dict[str, float] = {}
         self._lock = threading.Lock()
         self._beats: dict[str, float] = {}
         self._working: dict[str, float] = {}
@@ -33,9 +45,9 @@ class Health:
         self._phase: State = "starting"
 
     def enter(self, phase: State) -> None:
-        """Go on to the next phase: starting, warming, listening; failed is the last."""
+        """Go on to the next phase; ended is the last but for failed."""
         with self._lock:
-            if self._phase != "failed":
+            if phase == "failed" or self._phase not in OVER:
                 self._phase = phase
 
     def beat(self, part: str) -> None:
@@ -47,11 +59,13 @@ class Health:
         """`part` has begun something that must end."""
         with self._lock:
             self._working[part] = self._clock.monotonic()
+            self._begun[part] = self._real()
 
     def end(self, part: str) -> None:
         """`part` has ended it."""
         with self._lock:
             self._working.pop(part, None)
+            self._begun.pop(part, None)
 
     def trouble(self, part: str, cause: str | None) -> None:
         """`part` cannot do its work because of `cause`; None: it can again."""
@@ -84,19 +98,28 @@ class Health:
     def state(self) -> State:
         """The phase, or degraded where a part is in trouble."""
         with self._lock:
-            return "degraded" if self._troubles and self._phase != "failed" else self._phase
+            if self._phase in OVER:
+                return self._phase
+            return "degraded" if self._troubles or self._late() else self._phase
 
     @property
     def causes(self) -> tuple[str, ...]:
         """What each part in trouble says, the newest last."""
         with self._lock:
-            return tuple(f"{part}: {cause}" for part, cause in self._troubles.items())
+            late = f"at one piece for more than {LATE_S:g} s: a model or subscriber may hang"
+            causes = {**self._troubles, **dict.fromkeys(self._late(), late)}
+            return tuple(f"{part}: {cause}" for part, cause in causes.items())
 
     @property
     def faults(self) -> dict[str, int]:
         """How often each kind of fault was met."""
         with self._lock:
             return dict(self._faults)
+
+    def _late(self) -> list[str]:
+        """Parts that have had something in hand for long."""
+        now = self._real()
+        return [part for part, begun in self._begun.items() if now - begun > LATE_S]
 
     def alive(self) -> bool:
         """Audio advances, or is being recovered, and no inference hangs: feed the watchdog."""

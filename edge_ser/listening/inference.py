@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_ser.audio import Clip
+from edge_ser.audio.clip import Samples
 from edge_ser.errors import EdgeSerError
 from edge_ser.events import Decision, Event
 from edge_ser.listening.backlog import BoundedQueue
@@ -19,7 +20,8 @@ from edge_ser.segment import Piece
 __all__ = ["Inference", "Job", "Subscriber", "least_missed"]
 
 Subscriber = Callable[[Event, Clip], object]
-"""Called with each event and what was classified, in the classifying thread: must not block."""
+"""Called with each event and what was classified, in the classifying thread: must not block.
+One that raises ends listening; the error is logged, and raised where events are taken or joined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,27 +76,31 @@ class Inference:
             self._health.begin("inference")
             try:
                 self._handle(job)
-            except EdgeSerError as error:
-                self._health.fault("inference", f"a piece was not classified: {error}")
             finally:
                 self._health.end("inference")
 
     def _handle(self, job: Job) -> None:
+        try:
+            decision, samples = self._decided(job)
+        except EdgeSerError as error:
+            self._health.fault("inference", f"a piece was not classified: {error}")
+            return
+        if decision is None:
+            return
+        event = self._event(decision, job)
+        for subscriber in self._subscribers:
+            subscriber(event, Clip(samples, job.pipeline.rate))
+
+    def _decided(self, job: Job) -> tuple[Decision | None, Samples]:
+        """What a job says, and what was classified for it."""
         pipeline = job.pipeline
         if job.run != self._run:  # nobody knows what was said in the gap
             self._run = job.run
             pipeline.decider.silence(job.end_s, speaking=True)
         if job.piece is None:
-            decision = pipeline.decider.silence(job.end_s, speaking=False)
-            samples = np.zeros(0, dtype=np.float32)
-        else:
-            decision = pipeline.decide(job.piece)
-            samples = job.piece.samples
-        if decision is None:
-            return
-        event = self._event(decision, job)
-        for subscriber in self._subscribers:
-            subscriber(event, Clip(samples, pipeline.rate))
+            silence = np.zeros(0, dtype=np.float32)
+            return pipeline.decider.silence(job.end_s, speaking=False), silence
+        return pipeline.decide(job.piece), job.piece.samples
 
     def _event(self, decision: Decision, job: Job) -> Event:
         self.events += 1

@@ -117,8 +117,12 @@ class Intake:
         self._queue(self.front.interrupt(self._heard_at - before))
 
     def _await_resume(self) -> None:
+        if self._resumed.is_set():
+            return
+        self._health.enter("paused")
         while not (self.stopping.is_set() or self._resumed.wait(BEAT_S)):
             self._beat()
+        self._health.enter("warming")
 
     def _take(self, block: Block) -> None:
         self._beat()

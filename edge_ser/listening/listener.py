@@ -11,9 +11,11 @@ from typing import Self
 
 from edge_ser.audio import Clip
 from edge_ser.classifier import Classifier
+from edge_ser.errors import EdgeSerError
 from edge_ser.events import Event, Status
 from edge_ser.listening.backlog import BoundedQueue
 from edge_ser.listening.clock import Clock, SystemClock
+from edge_ser.listening.ending import end_at_exit
 from edge_ser.listening.health import Health
 from edge_ser.listening.inference import Inference, Job, Subscriber, least_missed
 from edge_ser.listening.intake import Intake
@@ -27,6 +29,8 @@ LOG = logging.getLogger("edge_ser.listening")
 
 PIECES_WAITING = 8
 EVENTS_WAITING = 1024
+CLOSE_S = 10.0
+"""Seconds that whoever leaves waits for both threads."""
 
 
 class Listener:
@@ -56,6 +60,7 @@ class Listener:
         clock = clock or SystemClock()
         self.health = Health(clock)
         self.source = source
+        self._options = options
         self._events: BoundedQueue[Event] = BoundedQueue(EVENTS_WAITING, not source.live)
         self._iterated = False
         self._jobs: BoundedQueue[Job] = BoundedQueue(PIECES_WAITING, not source.live, least_missed)
@@ -69,21 +74,31 @@ class Listener:
         )
         self._inference = Inference(self._jobs, self.health, [*subscribers, self._keep])
         self._threads: list[threading.Thread] = []
+        self._starting = threading.Lock()
         self._error: Exception | None = None
 
     def start(self) -> None:
-        """Begin to listen; does nothing where it has begun already."""
-        if self._threads:
-            return
-        for name, work in (("listen", self._intake.run), ("classify", self._classify)):
-            thread = threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
-            self._threads.append(thread)
-        for thread in self._threads:
-            thread.start()
+        """Begin to listen; does nothing where it has begun already. Who calls this also ends it.
+
+        What still listens when the process ends is stopped then.
+        """
+        self._begun()
 
     def stop(self) -> None:
         """End listening; an utterance in hand is still classified and comes as the last event."""
         self._intake.stop()
+
+    def close(self, timeout: float = CLOSE_S) -> bool:
+        """End listening and let go of the source; events that nobody has taken are forgotten.
+
+        Returns:
+            Whether that was done within `timeout` seconds. It cannot be started again.
+        """
+        if self._threads and not any(thread.is_alive() for thread in self._threads):
+            return True  # as in a child of fork, where locks may be held for ever
+        self.stop()
+        self._events.close()
+        return self._ended_within(timeout)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until all is classified; whether that was so within `timeout` seconds.
@@ -91,26 +106,30 @@ class Listener:
         Raises:
             EdgeSerError: what ended listening before its time, as a file that cannot be read.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        ended = self._ended_within(timeout)
         if self._error is not None:
             raise self._error
-        return not any(thread.is_alive() for thread in self._threads)
+        return ended
 
     def __iter__(self) -> Iterator[Event]:
         """Events as they come, until the source ends or `stop` is called.
 
+        Begins to listen where nothing has; then leaving the loop, also by `break` or an exception,
+        ends it as `close` does. After `start` and within `with` it goes on, to be iterated again.
         Of a live source the oldest of 1024 events is dropped where nobody takes them.
 
         Raises:
             EdgeSerError: what ended listening before its time.
         """
         self._iterated = True
-        self.start()
-        while (event := self._events.get()) is not None:
-            yield event
-        self.join()
+        begun_here = self._begun()
+        try:
+            while (event := self._events.get()) is not None:
+                yield event
+            self.join()
+        finally:
+            if begun_here:
+                self.close()
 
     def __enter__(self) -> Self:
         self._iterated = True
@@ -123,10 +142,7 @@ class Listener:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop()
-        self._events.close()
-        for thread in self._threads:
-            thread.join(timeout=10)
+        self.close()
 
     def mute(self) -> None:
         """Take no notice of what is heard: a robot must not hear itself."""
@@ -151,11 +167,17 @@ class Listener:
     def replace(self, model: Classifier, options: Listening | None = None) -> None:
         """Go on with another model or other options, without a gap in the audio.
 
+        Args:
+            model: may be the one that listens already.
+            options: in place of those of before, all of them; those of before without.
+
         Raises:
             EdgeSerError: as on construction; then nothing has changed.
         """
+        options = options or self._options
         pipeline = Pipeline(model, options)
         pipeline.warm_up()
+        self._options = options
         self._intake.replacement = pipeline
 
     def status(self) -> Status:
@@ -178,6 +200,28 @@ class Listener:
             latency_ms=self._inference.latency_ms,
         )
 
+    def _begun(self) -> bool:
+        """Begin to listen; False where that was done before."""
+        with self._starting:
+            if self._threads:
+                return False
+            self._threads = [
+                threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
+                for name, work in (("listen", self._intake.run), ("classify", self._classify))
+            ]
+            for thread in self._threads:
+                thread.start()
+        end_at_exit(self)
+        return True
+
+    def _ended_within(self, timeout: float | None) -> bool:
+        """Whether both threads have ended, after waiting for them."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        others = [thread for thread in self._threads if thread is not threading.current_thread()]
+        for thread in others:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
     def _keep(self, event: Event, _: Clip) -> None:
         """For whoever iterates; where nobody does, events go to the subscribers alone."""
         if self._iterated:
@@ -186,6 +230,7 @@ class Listener:
     def _classify(self) -> None:
         try:
             self._inference.run()
+            self.health.enter("ended")
         finally:
             self._jobs.close()  # whoever waits for room there would wait for ever
             self._events.close()
@@ -194,7 +239,16 @@ class Listener:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:
-            LOG.debug("a thread ended", exc_info=True)
-            self.health.enter("failed")
-            self._error = self._error or error
+        except Exception as error:  # noqa: BLE001  # it is raised where events are taken
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """Keep what ends listening for whoever iterates, joins or asks for the status."""
+        self._error = self._error or error
+        self.health.enter("failed")
+        if isinstance(error, EdgeSerError):
+            self.health.trouble("listening", str(error))
+            LOG.debug("listening has ended", exc_info=error)
+        else:  # a bug, ours or a subscriber's, that perhaps nobody asks about
+            self.health.trouble("listening", f"{type(error).__name__}: {error}")
+            LOG.error("listening has ended, by what must be mended", exc_info=error)

@@ -35,6 +35,7 @@ longer latencies let several blocks arrive at once, and late."""
 
 INVALID_RATE, INVALID_CHANNELS, INVALID_FORMAT = -9997, -9998, -9994
 UNAVAILABLE = -9985
+BUSY = "end what uses it (fuser -v /dev/snd/*), or plug it in again"
 
 
 class Microphone:
@@ -152,7 +153,7 @@ class Microphone:
             except audio.error as error:
                 code = error.args[1] if len(error.args) > 1 else None
                 if len(choices.get(code, ())) < 2:
-                    raise self._refused(error, code, audio) from error
+                    raise self._refused(error, code, audio, device) from error
                 choices[code].pop(0)
         self._stream = stream
         self._timeline = Timeline(rates[0])
@@ -180,16 +181,19 @@ class Microphone:
             finished_callback=ring.end,
         )
 
-    def _refused(self, error: Exception, code: int | None, audio: PortAudio) -> AudioError:
+    def _refused(
+        self, error: Exception, code: int | None, audio: PortAudio, device: InputDevice
+    ) -> AudioError:
         if code == UNAVAILABLE:
             try:
                 device = find_input(self._wanted, list_inputs(audio, self._roots))
             except AudioError as gone:
                 return gone
             return AudioError(f"microphone {self._name!r} {_why_not(device)}")
-        host = f" ({error.args[2][2]})" if len(error.args) > 2 else ""
+        host = f" ({error.args[2][2]})" if len(error.args) > 2 and error.args[2][2] else ""
         said = error.args[0] if error.args else error
-        return AudioError(f"microphone {self._name!r} cannot be opened: {said}{host}: {why_none()}")
+        advice = BUSY if device.stable_ids else why_none(reached=True)
+        return AudioError(f"microphone {self._name!r} cannot be opened: {said}{host}: {advice}")
 
     def _is_active(self, stream: Any) -> bool:
         try:
@@ -271,5 +275,5 @@ def _why_not(device: InputDevice) -> str:
             "(in a service: SupplementaryGroups=audio)"
         )
     if not device.stable_ids:
-        return f"is unavailable: the sound server has no microphone, or is gone; {why_none()}"
-    return "is busy or does not answer: end what uses it (fuser -v /dev/snd/*), or plug it in again"
+        return f"is unavailable: {why_none(reached=True)}"
+    return f"is busy or does not answer: {BUSY}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from edge_ser.classifier import Classifier, load_model
 from edge_ser.errors import ConfigError, UsageError
@@ -19,18 +21,24 @@ from edge_ser.segment import GateOptions, SegmentOptions
 
 __all__ = ["listen", "make_clock", "make_source"]
 
+NEEDED = ("name", "live", "paced", "open", "read", "close")
+"""Of a `Source`."""
+
 
 def listen(
     model: str | Path | Classifier | None = None,
     mic: str | None = None,
     *,
     source: SourceOptions | Source | None = None,
-    gate: GateOptions | None = None,
-    segment: SegmentOptions | None = None,
-    decide: DecideOptions | None = None,
+    gate: GateOptions | Mapping[str, Any] | None = None,
+    segment: SegmentOptions | Mapping[str, Any] | None = None,
+    decide: DecideOptions | Mapping[str, Any] | None = None,
     follow: bool = False,
 ) -> Listener:
     """Listen with a model: `for event in listen("emotion-emodb"): print(event.label)`.
+
+    Listening begins with the loop and ends with it, also by `break` or an exception. To pause, mute
+    or go on after a loop, begin it by `with listen(...) as listener:`.
 
     Args:
         model: a `Classifier`, or the name or path of a model; the default model without.
@@ -38,7 +46,8 @@ def listen(
             default without.
         source: where else audio comes from: options (a file, standard input, a rate), or a
             `Source` of your own.
-        gate: when speech begins and ends; as the model's card recommends, without.
+        gate: when speech begins and ends; as the model's card recommends, without. A dict of some
+            fields, such as `{"enter_db": 12}`, is laid over that; `GateOptions` take its place.
         segment: utterances or windows; likewise.
         decide: smoothing, thresholds, refractory time; likewise.
         follow: learn how the speaker sounds from each utterance, for the next ones.
@@ -46,10 +55,11 @@ def listen(
     Raises:
         ModelError: the model cannot be opened.
         ConfigError: an option is out of range, or does not fit the model.
-        UsageError: both a microphone and another source.
+        UsageError: both a microphone and another source, or one of another type.
     """
     if mic is not None and source is not None:
         raise UsageError(f"mic {mic!r} and another source are both given: choose one")
+    _check_types(model, mic, source)
     if source is None:
         source = SourceOptions(mic=mic)
     options = source if isinstance(source, SourceOptions) else SourceOptions()
@@ -57,6 +67,25 @@ def listen(
     opened = make_source(source, clock) if isinstance(source, SourceOptions) else source
     classifier = model if isinstance(model, Classifier) else load_model(model)
     return Listener(classifier, opened, Listening(gate, segment, decide, follow), options, clock)
+
+
+def _check_types(model: object, mic: object, source: object) -> None:
+    """Refuse here what would fail later, in a thread."""
+    if not (model is None or isinstance(model, str | Path | Classifier)):
+        raise UsageError(f"model is {model!r}, expected a name, a path or a Classifier")
+    if not (mic is None or isinstance(mic, str)):
+        raise UsageError(f"mic is {mic!r}, expected a name, as 'edge-ser mics' lists them")
+    if isinstance(source, str | Path):
+        raise UsageError(
+            f"source is {str(source)!r}, expected SourceOptions or a Source: for a file or FIFO "
+            f"give source=SourceOptions(input={str(source)!r})"
+        )
+    missing = [name for name in NEEDED if not hasattr(source, name)]
+    if missing and not (source is None or isinstance(source, SourceOptions)):
+        raise UsageError(
+            f"source is of type {type(source).__name__}, expected SourceOptions or a Source, which "
+            f"has {', '.join(NEEDED)}: it lacks {', '.join(missing)}"
+        )
 
 
 def make_clock(options: SourceOptions) -> Clock:

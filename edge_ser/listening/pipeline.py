@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,13 +18,20 @@ from edge_ser.segment import GateOptions, Piece, Segmenter, SegmentOptions, make
 __all__ = ["Listening", "Pipeline", "level_of"]
 
 
+Options = TypeVar("Options", GateOptions, SegmentOptions, DecideOptions)
+
+
 @dataclass(frozen=True)
 class Listening:
-    """How to listen with a model; what is None is taken from its card."""
+    """How to listen with a model.
 
-    gate: GateOptions | None = None
-    segment: SegmentOptions | None = None
-    decide: DecideOptions | None = None
+    What is None is as its card recommends. A dict of some fields, such as `{"enter_db": 12}`, is
+    laid over that; options take its place as a whole.
+    """
+
+    gate: GateOptions | Mapping[str, Any] | None = None
+    segment: SegmentOptions | Mapping[str, Any] | None = None
+    decide: DecideOptions | Mapping[str, Any] | None = None
     follow: bool = False
     """Learn how the speaker sounds from each utterance, for the next ones."""
 
@@ -36,9 +45,12 @@ class Pipeline:
         self.model = model
         self.rate = card.input.rate
         with naming(model.path):  # what its card recommends may be out of range
-            self.gate = options.gate or GateOptions.recommended(card.segmenting)
-            self.segment = options.segment or SegmentOptions.recommended(card.segmenting)
-            decide = options.decide or DecideOptions.recommended(card.deciding)
+            gate = GateOptions.recommended(card.segmenting)
+            segment = SegmentOptions.recommended(card.segmenting)
+            decide = DecideOptions.recommended(card.deciding)
+        self.gate = _laid_over(gate, options.gate, "gate")
+        self.segment = _laid_over(segment, options.segment, "segment")
+        decide = _laid_over(decide, options.decide, "decide")
         self.decider = Decider(card.labels, decide, card.output.uncertain_below)
         self.reports_silence = decide.no_speech_after_s is not None
         self._rolling: RollingClassifier | None = None
@@ -97,6 +109,34 @@ class Pipeline:
         from edge_ser.signals import as_float, test_signal
 
         self.model.predict(as_float(test_signal(self.model.card.input.clip_samples, self.rate)))
+
+
+def _laid_over(
+    recommended: Options, given: Options | Mapping[str, Any] | None, name: str
+) -> Options:
+    """What was given, over what the card recommends.
+
+    Raises:
+        ConfigError: it is of another type, or names or sets what there is not.
+    """
+    kind = type(recommended)
+    if given is None:
+        return recommended
+    if isinstance(given, kind):
+        return given
+    known = {field.name: getattr(recommended, field.name) for field in fields(recommended)}
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f"{name} is {given!r}, expected {kind.__name__}(...), or a dict of some of its fields, "
+            f"such as {dict([next(iter(known.items()))])}"
+        )
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{name}: there is no {key!r}, expected one of {', '.join(known)}")
+    try:
+        return replace(recommended, **given)
+    except TypeError as error:  # two values that cannot be compared
+        raise ConfigError(f"{name}: {dict(given)}, expected values such as {known}") from error
 
 
 def level_of(piece: Piece) -> float:

@@ -9,10 +9,10 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
 from typing import Any, TypeVar
 
 from edge_ser.errors import AudioError, DependencyError
+from edge_ser.listening.ending import come_first
 
 __all__ = ["PortAudio", "portaudio"]
 
@@ -25,15 +25,23 @@ CLOSE_S = 2.0
 Result = TypeVar("Result")
 
 
-@cache
+_loaded: PortAudio | None = None
+_loading = threading.Lock()
+
+
 def portaudio() -> PortAudio:
-    """The process's PortAudio, loaded.
+    """The process's PortAudio, loaded: one, whose lock all threads share.
 
     Raises:
         DependencyError: sounddevice or PortAudio is not installed.
     """
-    fresh = "sounddevice" not in sys.modules  # it initialises PortAudio when it is imported
-    return PortAudio(_sounddevice(), fresh)
+    global _loaded
+    with _loading:
+        if _loaded is None:
+            fresh = "sounddevice" not in sys.modules  # its import initialises PortAudio
+            _loaded = PortAudio(_sounddevice(), fresh)
+            come_first()
+        return _loaded
 
 
 def _sounddevice() -> Any:
@@ -92,6 +100,22 @@ class PortAudio:
             AudioError: PortAudio does not answer, or fails.
         """
         return self._within(self._open_s, self._look, "look for microphones")
+
+    def takes(self, device: int, rate: int) -> bool:
+        """Whether an input of one channel could be opened now; it is not.
+
+        Raises:
+            AudioError: PortAudio does not answer.
+        """
+
+        def ask() -> None:
+            self._sd.check_input_settings(device=device, channels=1, samplerate=rate)
+
+        try:
+            self._within(self._open_s, ask, "ask for a microphone")
+        except self.error:
+            return False
+        return True
 
     def open(self, **settings: Any) -> Any:
         """A started `InputStream`.
@@ -160,8 +184,12 @@ class PortAudio:
                 )
             call = _Call(work, undo)
             self._hung = call
-            call.start()
-            call.join(seconds)
+            try:
+                call.start()
+            except RuntimeError:  # the process ends: it begins no thread, and waits for none long
+                call.run()
+            else:
+                call.join(seconds)
             if call.give_up():
                 # sounddevice would wait for the same thing again when the process ends.
                 with suppress(AttributeError):

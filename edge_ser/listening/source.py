@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from edge_ser.audio.clip import Samples
+import numpy as np
 
-__all__ = ["Block", "Source", "SourceEnded"]
+from edge_ser.audio.clip import MAX_RATE, MIN_RATE, Samples
+from edge_ser.errors import UsageError
+
+__all__ = ["Block", "Source", "SourceEnded", "checked"]
 
 
 class SourceEnded(Exception):  # noqa: N818  # how a source ends, and no error
@@ -28,6 +31,39 @@ class Block:
     """Samples that were lost between the previous block and this one."""
     cause: str = ""
     """Why samples were lost: overflow, stall, unplugged, suspend, ..."""
+
+
+def checked(block: Block, name: str) -> Block:
+    """A block that a source gave, with float32 samples.
+
+    Raises:
+        UsageError: it is none, or not as `Block` says: opening the source again mends no bug of it.
+    """
+    if not isinstance(block, Block):
+        raise UsageError(
+            f"source {name!r} gave a {type(block).__name__}, expected a Block, or None for none yet"
+        )
+    samples = block.samples
+    array = isinstance(samples, np.ndarray)
+    if not (array and samples.ndim == 1 and samples.dtype.kind == "f"):
+        kind = f"{samples.dtype}, shape {samples.shape}" if array else type(samples).__name__
+        raise UsageError(
+            f"source {name!r} gave a block of {kind}, expected float32 in [-1, 1], mono, "
+            "shape (n,): divide int16 by 32768, take the mean of channels"
+        )
+    if block.lost < 0:
+        raise UsageError(
+            f"source {name!r} gave a block with lost={block.lost}, expected the number of samples "
+            "lost before it, 0 or more"
+        )
+    if not MIN_RATE <= block.rate <= MAX_RATE:
+        raise UsageError(
+            f"source {name!r} gave a block with rate={block.rate}, expected {MIN_RATE} to "
+            f"{MAX_RATE} Hz: say at which rate it was sampled"
+        )
+    if samples.dtype == np.float32:
+        return block
+    return replace(block, samples=samples.astype(np.float32))
 
 
 class Source(Protocol):

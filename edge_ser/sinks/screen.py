@@ -27,7 +27,9 @@ STATE_STYLES: Mapping[State, str] = {
     "starting": "yellow",
     "warming": "yellow",
     "listening": "green",
+    "paused": "yellow",
     "degraded": "bold yellow",
+    "ended": "dim",
     "failed": "bold red",
 }
 

@@ -69,6 +69,7 @@ def test_arrays_become_clips(samples: NDArray[np.float64], expected: list[float]
         (np.array([0.0, np.nan]), 16_000, "NaN or infinite"),
         (np.array([0.0, 1e300]), 16_000, "NaN or infinite"),
         (np.array([True]), 16_000, "samples are bool"),
+        (np.array([1, -1]), 16_000, r"samples are int64, expected .* int16, int32, .*full scale"),
         (np.array([1 + 1j]), 16_000, "samples are complex128"),
         (np.array(["a"]), 16_000, "samples are <U1"),
     ],

@@ -286,6 +286,18 @@ def test_the_embedding_is_of_the_same_clip_as_the_scores(tmp_path: Path) -> None
         assert np.array_equal(model.embed(file), embedding)
 
 
+def test_samples_with_their_rate_are_cropped_and_embedded_like_a_clip() -> None:
+    model = classifier(Inner(), output=OutputSpec(scores="scores", embedding="embedding"))
+    samples = noise(5.0, rate=48_000)
+    clip = Clip(samples, 48_000)
+    assert np.array_equal(model.embed(samples, rate=48_000), model.embed(clip))
+    assert model.crop(samples, rate=48_000).scores == model.crop(clip).scores
+    assert np.array_equal(model.features(samples, 48_000)[0], model.features(clip)[0])
+    for method in (model.embed, model.crop):
+        with pytest.raises(UsageError, match=r"rate=16000, or a Clip\(samples, 16000\)"):
+            method(samples)
+
+
 def test_a_model_without_an_embedding_says_so() -> None:
     with pytest.raises(ModelError, match=r"^loudness\.tflite: the card names no embedding, .*tim"):
         classifier().embed(Clip(noise(1.0), RATE))

@@ -40,6 +40,7 @@ class FakeSoundDevice:
         time = np.arange(RATE) / RATE
         self.signal = 0.25 * np.sin(2 * np.pi * 440 * time)
         self.opened: list[dict[str, Any]] = []
+        self.sourceless = False
         fake = self
 
         class InputStream(self._StreamBase):
@@ -64,6 +65,10 @@ class FakeSoundDevice:
                 self.closed = True
 
         self.InputStream = InputStream
+
+    def check_input_settings(self, **settings: Any) -> None:
+        if self.sourceless:
+            raise self.PortAudioError("Unanticipated host error")
 
     def query_hostapis(self) -> list[dict[str, Any]]:
         return [{"name": "ALSA"}]
@@ -98,6 +103,15 @@ class TestList:
             "   CARD=Mic  USB Mic: Audio  16000 Hz         1  free",
             "*  default   default         16000 Hz       any  free",
         ]
+
+    def test_a_sound_server_without_a_source_is_not_free(
+        self, sd: FakeSoundDevice, capsys: Capture
+    ) -> None:
+        sd.sourceless = True
+        assert main(["mics", "--format", "json"]) == 0
+        card, server = json.loads(capsys.readouterr().out)
+        assert card["state"] == "free"
+        assert server["state"] == "no source, or busy: pactl list short sources"
 
     def test_json(self, sd: FakeSoundDevice, capsys: Capture) -> None:
         assert main(["mics", "--format", "json"]) == 0

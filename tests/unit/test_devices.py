@@ -333,5 +333,11 @@ class TestWhyNone:
         assert "does not answer" in dead
         assert "libasound2-plugins" in alive
 
+    def test_a_server_that_is_listed_lacks_a_source(self, machine: Machine) -> None:
+        said = why_none(machine.roots, {"PULSE_SERVER": "tcp:robot"}, reached=True)
+        assert said.startswith("the sound server at tcp:robot has no source: plug in a microphone")
+        assert "pactl set-default-source" in said
+        assert "libasound2-plugins" not in said
+
     def test_a_server_on_another_machine_is_not_asked(self, machine: Machine) -> None:
         assert "libasound2-plugins" in why_none(machine.roots, {"PULSE_SERVER": "tcp:robot"})

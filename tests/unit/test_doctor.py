@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -272,6 +273,33 @@ def test_no_microphone_is_a_note_and_the_audio_group_is_told() -> None:
     assert "usermod -aG audio" in one(examine(outsider, none), "no microphone").mend
     no_hardware = replace(outsider, sound_hardware=False)
     assert "plug it in" in one(examine(no_hardware, none), "no microphone").mend
+
+
+def test_a_sound_server_without_a_source_is_a_note() -> None:
+    listed = {"name": "default", "api": "ALSA", "channels": 32, "rate": 44100.0, "default": True}
+    answer = {"version": "0.5", "library": "PortAudio V19", "microphones": [listed]}
+    for opens, status in ((True, "ok"), (False, "note")):
+        listed["opens"] = opens
+        found = one(
+            examine(DESKTOP, fake({"sounddevice": Outcome(0, json.dumps(answer), "")})), "def"
+        )
+        assert found.status == status
+    assert "pactl set-default-source" in found.mend
+
+
+def test_what_portaudio_refuses_does_not_open() -> None:
+    class Refusing:
+        PortAudioError = RuntimeError
+
+        def check_input_settings(self, **settings: object) -> None:
+            if settings["device"]:
+                raise RuntimeError("Unanticipated host error")
+
+    found = [
+        probes._opens(Refusing(), {"index": index, "default_samplerate": 44100.0})
+        for index in (0, 1)
+    ]
+    assert found == [True, False]
 
 
 @pytest.mark.parametrize(("free", "status"), [(10**8, "problem"), (10**9, "note"), (10**10, "ok")])

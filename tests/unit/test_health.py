@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from edge_ser.listening.clock import StreamClock
-from edge_ser.listening.health import STALE_S, Health
+from edge_ser.listening.health import LATE_S, STALE_S, Health
 
 
 @pytest.fixture
@@ -59,6 +59,31 @@ def test_a_microphone_that_is_absent_at_the_start_is_told_too(health: Health) ->
     health.enter("warming")
     health.trouble("source", "absent")
     assert (health.state, health.causes) == ("degraded", ("source: absent",))
+
+
+def test_what_is_in_hand_for_long_is_told_before_it_is_taken_to_hang(clock: StreamClock) -> None:
+    now = 0.0
+    health = Health(clock, lambda: now)
+    health.enter("listening")
+    health.begin("inference")
+    clock.advance(LATE_S + 1)
+    assert health.state == "listening", "a file that is read fast runs ahead"
+    now = LATE_S + 1
+    assert health.state == "degraded"
+    (cause,) = health.causes
+    assert cause.startswith("inference: at one piece for more than 10 s")
+    assert health.alive()
+    health.end("inference")
+    assert (health.state, health.causes) == ("listening", ())
+
+
+def test_an_end_is_followed_by_a_failure_alone(health: Health) -> None:
+    health.enter("ended")
+    health.enter("listening")
+    health.trouble("source", "gone")
+    assert health.state == "ended"
+    health.enter("failed")
+    assert health.state == "failed"
 
 
 def test_nothing_follows_a_failure(health: Health) -> None:

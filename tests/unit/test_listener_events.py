@@ -10,8 +10,8 @@ import pytest
 from edge_ser.errors import CardError, ConfigError
 from edge_ser.events import DecideOptions
 from edge_ser.listening.listener import EVENTS_WAITING, Listener
-from edge_ser.listening.pipeline import Listening
-from edge_ser.segment import SegmentOptions
+from edge_ser.listening.pipeline import Listening, Pipeline
+from edge_ser.segment import GateOptions, SegmentOptions
 
 from .listener_scripts import GUARD_S, RATE, listener, model, scripted, silence, speech, utterances
 
@@ -55,7 +55,7 @@ def test_partial_results_come_before_the_utterance_has_ended() -> None:
 def test_silence_is_reported_where_it_is_asked_for() -> None:
     script = [*silence(5), *speech(), *silence(6)]
     options = Listening(decide=DecideOptions(no_speech_after_s=2))
-    events = list(listener(script, options=options))
+    events = list(listener(script, live=False, options=options))  # nothing is dropped
     assert [event.label for event in events] == ["no_speech", "angry", "no_speech"]
     assert events[2].level_dbfs == -120
 
@@ -120,6 +120,58 @@ def test_a_model_that_hears_otherwise_ends_the_utterance_in_hand() -> None:
     assert (first.label, first.cut) == ("angry", True)
     assert second.label == "calm"
     assert second.start_s == pytest.approx(5.8, abs=0.2), "the stream's time goes on"
+
+
+def test_another_model_goes_on_with_the_options_of_before() -> None:
+    calm = model({"scores": [[0.9, 0.1]]})
+
+    def script(listening: Listener) -> Iterator[Any]:
+        yield from silence()
+        yield lambda: listening.replace(calm)
+        yield from speech(3)
+        yield from silence()
+        yield lambda: listening.replace(calm, Listening())
+        yield from speech(1)
+        yield from silence()
+        yield lambda: listening.replace(model())
+        yield from speech(1)
+        yield from silence()
+
+    options = Listening(segment=SegmentOptions(mode="window", hop_s=0.5))
+    listening, _ = scripted(script, options=options)
+    assert [(event.kind, event.label) for event in listening] == [
+        ("window", "calm"),
+        ("utterance", "calm"),
+        ("utterance", "angry"),
+    ]
+
+
+def test_a_dict_is_laid_over_what_the_card_recommends() -> None:
+    recommending = model(segmenting={"enter_db": 12.0, "min_silence_ms": 900.0, "hop_s": 0.5})
+    options = Listening(gate={"min_silence_ms": 300}, segment={"mode": "window"})
+    pipeline = Pipeline(recommending, options)
+    assert (pipeline.gate.enter_db, pipeline.gate.min_silence_ms) == (12.0, 300)
+    assert (pipeline.segment.mode, pipeline.segment.hop_s) == ("window", 0.5)
+    whole = Pipeline(recommending, Listening(gate=GateOptions(min_silence_ms=300)))
+    assert whole.gate == GateOptions(min_silence_ms=300), "options take its place as a whole"
+    other = Pipeline(model(segmenting={"enter_db": 8.0}), options)
+    assert (other.gate.enter_db, other.gate.min_silence_ms) == (8.0, 300)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"segment": "window"}, r"segment is 'window', expected SegmentOptions.* \{'mode': 'utt"),
+        ({"gate": 3}, r"gate is 3, expected GateOptions.*\{'frame_ms': 10.0\}"),
+        ({"decide": True}, r"decide is True, expected DecideOptions"),
+        ({"gate": {"enterdb": 12}}, r"gate: there is no 'enterdb', expected one of frame_ms, "),
+        ({"gate": {"enter_db": "12"}}, r"gate: \{'enter_db': '12'\}, expected values such as"),
+        ({"gate": {"enter_db": 1}}, r"leave_db 6.0 is above enter_db 1"),
+    ],
+)
+def test_options_of_a_wrong_type_are_refused_in_a_line(given: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        listener([], options=Listening(**given))
 
 
 def test_a_listener_is_left_like_a_file() -> None:

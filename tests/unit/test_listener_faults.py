@@ -6,16 +6,18 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edge_ser.errors import AudioError, ModelError
+from edge_ser.errors import AudioError, ModelError, UsageError
 from edge_ser.events import DecideOptions
 from edge_ser.listening.clock import StreamClock
 from edge_ser.listening.listener import PIECES_WAITING, Listener
 from edge_ser.listening.pipeline import Listening
+from edge_ser.listening.source import Block
 
 from .listener_scripts import (
     GUARD_S,
@@ -168,6 +170,69 @@ def test_a_bug_of_a_subscriber_ends_a_file_that_waits_for_room() -> None:
     with pytest.raises(ZeroDivisionError):
         listening.join(GUARD_S)
     assert not any(thread.is_alive() for thread in listening._threads)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), AudioError("its own clip")])
+def test_a_subscriber_that_raises_ends_listening_and_that_is_seen(
+    caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def subscriber(event: object, clip: object) -> None:
+        raise error
+
+    listening = listener(utterances(3), subscribers=[subscriber])
+    listening.start()
+    with pytest.raises(type(error)):
+        listening.join(GUARD_S)
+    status = listening.status()
+    assert (status.state, status.faults) == ("failed", {}), "the piece was classified"
+    (cause,) = status.causes
+    assert cause.startswith("listening: ")
+    assert str(error) in cause
+    logged = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert [r.exc_info[1] for r in logged if r.exc_info] == (
+        [] if isinstance(error, AudioError) else [error]
+    )
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"samples": np.zeros(800, np.int16)}, r"of int16, shape \(800,\), expected float32 in"),
+        ({"samples": np.zeros((800, 2), np.float32)}, r"float32, shape \(800, 2\), .* mean of"),
+        ({"samples": [0.0] * 800}, r"a block of list, expected float32"),
+        ({"lost": -16_000}, r"lost=-16000, expected .* 0 or more"),
+        ({"rate": 0}, r"rate=0, expected 1000 to 768000 Hz"),
+    ],
+)
+def test_a_block_that_is_no_audio_ends_listening_with_what_was_expected(
+    live: bool, change: dict[str, Any], said: str
+) -> None:
+    class Wrong(Scripted):
+        def read(self, timeout: float) -> Block | None:
+            block = super().read(timeout)
+            return block and replace(block, **change)
+
+    clock = StreamClock()
+    source = Wrong(utterances(1), clock, live)
+    with pytest.raises(UsageError, match="source 'scripted' gave .*" + said):
+        list(Listener(model(), source, clock=clock))
+    assert source.opened == 1, "that is not mended by opening it again"
+
+
+def test_what_is_no_block_is_refused() -> None:
+    class Wrong(Scripted):
+        def read(self, timeout: float) -> Any:
+            return next(speech()), RATE
+
+    clock = StreamClock()
+    with pytest.raises(UsageError, match="gave a tuple, expected a Block, or None"):
+        list(Listener(model(), Wrong([], clock), clock=clock))
+
+
+def test_blocks_of_float64_are_heard() -> None:
+    script = [block.astype(np.float64) for block in utterances(2)]
+    assert len(list(listener(script))) == 2
 
 
 def test_words_of_silence_push_no_speech_out_of_the_queue() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -78,6 +79,33 @@ def test_a_pause_lets_go_of_the_microphone() -> None:
     assert source.opened == 2
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_the_state_tells_of_a_pause_and_of_the_end(live: bool) -> None:
+    states: list[str] = []
+
+    def script(listening: Listener) -> Iterator[Any]:
+        def resume() -> None:
+            for _ in range(1000):
+                if listening.status().state == "paused":
+                    break
+                time.sleep(0.01)
+            states.append(listening.status().state)
+            listening.resume()
+
+        yield from silence()
+        yield listening.pause
+        threading.Thread(target=resume).start()
+        yield from silence(1)
+        states.append(listening.status().state)
+        yield from silence(1)
+
+    listening, source = scripted(script)
+    source.live = source.paced = live
+    assert list(listening) == []
+    assert states == ["paused", "listening"]
+    assert listening.status().state == "ended"
+
+
 def test_an_utterance_that_a_pause_breaks_off_is_told_at_once() -> None:
     told = threading.Event()
     in_time: list[bool] = []
@@ -137,10 +165,10 @@ def test_a_pause_ends_the_search_for_a_missing_microphone(
     listening = Listener(model(), source, clock=clock)
     with caplog.at_level(logging.INFO, "edge_ser"):
         (event,) = listening
-    assert seen == [(3, "warming")], "not degraded either: nobody wants to hear"
+    assert seen == [(3, "paused")], "not degraded either: nobody wants to hear"
     assert source.opened == 4
     assert (event.start_s, event.dropped_samples) == (pytest.approx(2, abs=0.2), 0)
-    assert listening.status().state == "listening"
+    assert listening.status().state == "ended"
     assert "recovered" not in caplog.text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +51,37 @@ def test_a_loaded_model_and_a_source_of_ones_own(model: Path, recording: Path) -
 def test_two_sources_are_one_too_many(model: Path) -> None:
     with pytest.raises(UsageError, match="'USB' and another source"):
         edge_ser.listen(model, mic="USB", source=SourceOptions(input="a.wav"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"mic": 1}, r"mic is 1, expected a name, as 'edge-ser mics' lists them"),
+        ({"source": "a.wav"}, r"source is 'a.wav', .*source=SourceOptions\(input='a.wav'\)"),
+        ({"source": 3}, r"of type int, expected SourceOptions or a Source, .*lacks name, live"),
+        ({"model": 3}, r"model is 3, expected a name, a path or a Classifier"),
+    ],
+)
+def test_what_is_of_a_wrong_type_is_refused_in_a_line(
+    model: Path, given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        edge_ser.listen(**{"model": model, **given})
+
+
+def test_a_source_that_lacks_something_is_told_what(model: Path) -> None:
+    class Half:
+        name, live = "half", True
+
+        def open(self) -> None: ...
+
+    with pytest.raises(UsageError, match=r"of type Half, .*: it lacks paced, read, close"):
+        edge_ser.listen(model, source=Half())  # type: ignore[arg-type]
+
+
+def test_options_may_be_a_dict_over_those_of_the_card(model: Path) -> None:
+    listener = edge_ser.listen(model, gate={"enter_db": 12})
+    assert listener._intake.front.pipeline.gate.enter_db == 12
 
 
 def test_without_anything_the_default_microphone_is_listened_to(model: Path) -> None:

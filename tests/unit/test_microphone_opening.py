@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import logging
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,11 @@ import pytest
 from edge_ser.errors import AudioError, DependencyError, UsageError
 from edge_ser.listening import portaudio as portaudio_module
 from edge_ser.listening.clock import StreamClock
+from edge_ser.listening.portaudio import PortAudio
 
 from .microphone_fakes import (
+    HANG_S,
+    PATIENT_S,
     FakeSoundDevice,
     PortAudioError,
     clock_fixture,  # noqa: F401 for pytest to find
@@ -200,6 +205,20 @@ class TestBusy:
         with pytest.raises(AudioError, match="'default' is unavailable"):
             microphone(sd, clock).open()
 
+    def test_a_sound_server_whose_plugin_is_there_needs_a_source(
+        self, sd: FakeSoundDevice, clock: StreamClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PULSE_SERVER", "tcp:robot")
+        for error in (
+            PortAudioError("Unanticipated host error", -9999, (0, -5, "")),
+            PortAudioError("Device unavailable", -9985),
+        ):
+            sd.refuse = lambda _, error=error: error  # type: ignore[misc]
+            with pytest.raises(AudioError, match=r"at tcp:robot has no source: plug in") as caught:
+                microphone(sd, clock).open()
+            assert "libasound2-plugins" not in str(caught.value)
+            assert "()" not in str(caught.value)
+
     def test_gone_when_it_is_looked_for_again(
         self, sd: FakeSoundDevice, clock: StreamClock
     ) -> None:
@@ -243,3 +262,43 @@ class TestLoading:
         monkeypatch.setattr(builtins, "__import__", missing)
         with pytest.raises(DependencyError, match=mend):
             portaudio_module._sounddevice()
+
+    def test_threads_that_ask_at_once_get_one(
+        self, monkeypatch: pytest.MonkeyPatch, sd: FakeSoundDevice
+    ) -> None:
+        together = threading.Barrier(8)
+        made: list[FakeSoundDevice] = []
+        got: list[PortAudio] = []
+
+        def slow() -> FakeSoundDevice:
+            made.append(sd)
+            time.sleep(HANG_S)
+            return sd
+
+        def ask() -> None:
+            together.wait(PATIENT_S)
+            got.append(portaudio_module.portaudio())
+
+        monkeypatch.setattr(portaudio_module, "_loaded", None)
+        monkeypatch.setattr(portaudio_module, "_sounddevice", slow)
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENT_S)
+        assert len(made) == 1, "its lock keeps two threads from being in PortAudio at once"
+        assert len(got) == 8
+        assert len(set(map(id, got))) == 1
+
+    def test_where_no_thread_can_begin_any_more_it_is_closed_all_the_same(
+        self, monkeypatch: pytest.MonkeyPatch, sd: FakeSoundDevice, clock: StreamClock
+    ) -> None:
+        mic = microphone(sd, clock)
+        mic.open()
+
+        def refuse(_: object) -> None:
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        mic.close()
+        assert sd.streams[0].closed
