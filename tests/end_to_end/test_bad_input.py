@@ -179,12 +179,16 @@ def test_a_recording_is_not_written_over(tmp_path: Path, model: Path, capsys: Ca
     assert main(["classify", str(clip), "-m", str(model), "-o", str(model)]) == 2
     manifest = tmp_path / "clips.csv"
     manifest.write_text("path,label\nclip.wav,calm\n")
-    for place in ("-o", "--plot"):
-        for target in (clip, manifest, model):
-            assert main(["evaluate", str(manifest), "-m", str(model), place, str(target)]) == 2
+    pictured = manifest.with_suffix(".png")
+    pictured.write_bytes(manifest.read_bytes())
+    for place, read, target in (
+        *(("-o", manifest, each) for each in (clip, manifest, model)),
+        ("--plot", pictured, pictured),
+    ):
+        assert main(["evaluate", str(read), "-m", str(model), place, str(target)]) == 2
     assert clip.read_bytes() == before
-    assert manifest.read_text().startswith("path,label")
-    assert capsys.readouterr().err.count("is one of the inputs") == 8
+    assert manifest.read_text() == pictured.read_text() == "path,label\nclip.wav,calm\n"
+    assert capsys.readouterr().err.count("is one of the inputs") == 6
 
 
 def test_what_evaluate_could_not_score_is_named(

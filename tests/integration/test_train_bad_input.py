@@ -61,7 +61,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("one_label", [], 7, "a is its only label, expected two or more"),
         ("silence", [], 7, "a label is no_speech, which stands for silence"),
         ("alike", [], 7, "labels 'A' and 'a' are all but alike"),
-        ("good", ["network.name=routing"], 7, "features of shape (39, 18), but routing"),
         ("good", ["training.corpus_temperature={emovo=0.4}"], 7, "corpus_temperature names emovo"),
         ("good", ['data.labels=["a","b","c"]'], 7, "no clips of c, expected some of each label"),
         ("good", ['data.labels=["a"]'], 7, "labels b are not of a"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -158,22 +156,33 @@ time.sleep(0.7)
 """It ends while its threads are in the resampler or the gate, without a word of stopping."""
 
 
-@pytest.mark.parametrize("_", range(2))
-def test_a_program_that_just_ends_ends_cleanly(tmp_path: Path, _: int) -> None:
+FORKS = """
+import os, signal
+with listening, listening._intake.stopping._cond:  # held for ever, as the child sees it
+    child = os.fork()
+    if not child:
+        from edge_ser.listening import ending
+        signal.alarm(10)
+        ending._end_all()
+        os._exit(0 if listening.close() else 1)
+    print("child", os.waitpid(child, 0)[1])
+"""
+
+
+def run(program: str, tmp_path: Path) -> str:
+    """What it prints, in a process of its own: other packages, too, watch ends and forks."""
     model = write_tiny_model(tmp_path / "tiny.onnx", {"calm": 0.9, "angry": 0.1}).path
-    command = [sys.executable, "-c", PROGRAM, str(model)]
+    command = [sys.executable, "-c", program, str(model)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=GUARD_S, check=False)
     assert ended.returncode == 0
     assert "leaked" not in ended.stderr
-    assert "closed" in ended.stdout
+    return ended.stdout
 
 
-def test_a_child_of_fork_has_nothing_to_end() -> None:
-    listening, _ = endless()
-    with listening, listening._intake.stopping._cond:  # held for ever, as the child sees it
-        child = os.fork()
-        if not child:
-            signal.alarm(10)
-            ending._end_all()
-            os._exit(0 if listening.close() else 1)
-        assert os.waitpid(child, 0)[1] == 0
+@pytest.mark.parametrize("_", range(2))
+def test_a_program_that_just_ends_ends_cleanly(tmp_path: Path, _: int) -> None:
+    assert "closed" in run(PROGRAM, tmp_path)
+
+
+def test_a_child_of_fork_has_nothing_to_end(tmp_path: Path) -> None:
+    assert "child 0" in run(PROGRAM + FORKS, tmp_path)
