@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-SUFFIXES = (".onnx", ".tflite")
 NOISE_S = 600.0
 """Of each recording of noise, from its beginning."""
 
@@ -43,6 +42,8 @@ def _models(
         return [open_classifier(model, provider, threads, allow_untrained)]
     if model is not None:
         raise UsageError("--model and --folds: expected one of them; --folds names all its models")
+    from edge_ser.zoo import SUFFIXES
+
     files = sorted(p for p in Path(folds).iterdir() if p.suffix in SUFFIXES)
     if not files:
         raise UsageError(

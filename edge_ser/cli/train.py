@@ -51,7 +51,7 @@ def _experiment(name: str, corpus: str | None, settings: tuple[str, ...]) -> Exp
         values["data"] = {**before, "corpus": corpus}
         if corpus != before.get("corpus"):
             # Its runs are others, and so is their folder.
-            settings = (*settings, f"data.corpus={Path(corpus).resolve().stem}")
+            settings = (*settings, f"data.corpus={Path(corpus).resolve().name}")
             if isinstance(values.get("name"), str):
                 values["name"] = name_with(str(values["name"]), settings[-1:])
     return from_tables(values, name_with(found, settings), where)
@@ -142,7 +142,12 @@ def _train(plan: Plan, seeds: tuple[int, ...], threads: int) -> list[Path]:
         def clip_read(done: int) -> None:
             progress(done, len(plan.corpus.utterances))
 
-        return train_job(plan, seeds, epoch_done, clip_read, threads)
+        try:
+            return train_job(plan, seeds, epoch_done, clip_read, threads)
+        except KeyboardInterrupt:
+            again = "the same command goes on after the last whole epoch"
+            click.echo(f"stopped: {again} in {plan.folder}", err=True)
+            raise
 
 
 @click.command("train")
@@ -257,12 +262,5 @@ def command(
         return
     if a_person_watches():
         click.echo("\n".join(lines), err=True)
-    try:
-        folders = _train(planned, seeds, threads)
-    except KeyboardInterrupt:
-        click.echo(
-            f"stopped: the same command goes on after the last whole epoch in {planned.folder}",
-            err=True,
-        )
-        raise
+    folders = _train(planned, seeds, threads)
     write(rendered(map(_record, folders), format_, fields=FIELDS, table=_table), output)

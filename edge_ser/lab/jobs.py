@@ -189,7 +189,8 @@ def check_job(
 ) -> None:
     """All of `train_job` that fails before the first epoch, writing nothing but cached features.
 
-    Changed versions of the clips are not made: they take as long again, each.
+    Changed versions of the clips are not made, which takes as long again for each; recordings of
+    noise that they need are read.
 
     Raises:
         DataError: what is asked for cannot be trained on these clips, or a run folder is of another
@@ -198,8 +199,10 @@ def check_job(
         DependencyError: the network's framework is not installed.
     """
     prepare(planned.experiment.network.kind.framework, threads)
-    from edge_ser.lab.training import check
+    from edge_ser.lab.training import check, open_trainer
 
+    for version in versions_of(planned.experiment):
+        version.key()
     data = read_dataset(planned.corpus, planned.experiment.data, reading)
     if is_frozen(planned.experiment):
         from edge_ser.lab.frozen import embedded
@@ -210,6 +213,7 @@ def check_job(
         experiment = dataclasses.replace(planned.experiment, training=training)
         for split in planned.splits:
             check(experiment, data, split, planned.folder / run_name(planned, split, seed))
+    open_trainer(planned.experiment, len(data.classes), data.features.shape[1:])
 
 
 def prepare(framework: Framework, threads: int = compute.THREADS) -> None:

@@ -76,6 +76,11 @@ class Split:
     audio: str = ""
     """`Dataset.digest_of` all clips; empty in records of earlier versions."""
 
+    @property
+    def clips(self) -> tuple[str, ...]:
+        """Names of all of them."""
+        return (*self.train, *self.validation, *self.test)
+
 
 def splits_of(utterances: Mapping[str, Utterance], options: ProtocolOptions) -> list[Split]:
     """The folds of a protocol, with the labels of their clips.

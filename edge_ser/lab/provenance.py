@@ -77,10 +77,7 @@ def provenance_of(
 
 def _refuse_other_audio(run: Run, data: Dataset) -> None:
     """By the digests in its card a model's own training clips are never taken for a test."""
-    split = run.split
-    if split.audio and split.audio != data.digest_of(
-        (*split.train, *split.validation, *split.test)
-    ):
+    if run.split.audio and run.split.audio != data.digest_of(run.split.clips):
         raise DataError(
             f"{run.folder}: not the recordings that it was trained on, though they are called so: "
             "give those with --corpus"

@@ -192,13 +192,11 @@ def fold_of(run: Run) -> Fold:
 
 
 def claim(folder: Path, experiment: Experiment, split: Split) -> None:
-    """Write what this run is; refuse a folder that holds another.
+    """Write what this run is; `refuse_another` first.
 
     Raises:
-        DataError: it holds another.
         StorageError: it cannot be written.
     """
-    refuse_another(folder, experiment, split)
     _write_text(folder / CONFIG, as_toml(experiment))
     _write_text(folder / SPLIT, _split_text(split))
 

@@ -35,10 +35,10 @@ class Health:
         """
         self._clock = clock
         self._real = real
-        self._begun: dict[str, float] = {}
         self._lock = threading.Lock()
         self._beats: dict[str, float] = {}
-        self._working: dict[str, float] = {}
+        self._working: dict[str, tuple[float, float]] = {}
+        """Since when, by the stream's clock and by the real one."""
         self._troubles: dict[str, str] = {}
         self._faults: Counter[str] = Counter()
         self._logged: dict[str, tuple[float, int]] = {}
@@ -58,14 +58,12 @@ class Health:
     def begin(self, part: str) -> None:
         """`part` has begun something that must end."""
         with self._lock:
-            self._working[part] = self._clock.monotonic()
-            self._begun[part] = self._real()
+            self._working[part] = self._clock.monotonic(), self._real()
 
     def end(self, part: str) -> None:
         """`part` has ended it."""
         with self._lock:
             self._working.pop(part, None)
-            self._begun.pop(part, None)
 
     def trouble(self, part: str, cause: str | None) -> None:
         """`part` cannot do its work because of `cause`; None: it can again."""
@@ -119,11 +117,11 @@ class Health:
     def _late(self) -> list[str]:
         """Parts that have had something in hand for long."""
         now = self._real()
-        return [part for part, begun in self._begun.items() if now - begun > LATE_S]
+        return [part for part, (_, begun) in self._working.items() if now - begun > LATE_S]
 
     def alive(self) -> bool:
         """Audio advances, or is being recovered, and no inference hangs: feed the watchdog."""
         now = self._clock.monotonic()
         with self._lock:
-            beats, begun = list(self._beats.values()), list(self._working.values())
-            return self._phase != "failed" and all(now - at < STALE_S for at in beats + begun)
+            signs = [*self._beats.values(), *(begun for begun, _ in self._working.values())]
+            return self._phase != "failed" and all(now - at < STALE_S for at in signs)

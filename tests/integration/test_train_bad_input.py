@@ -23,6 +23,7 @@ name = "loso"
 [training]
 epochs = 1
 """
+NOISE = 'augmentation.step=[{name="real_noise",folder="/nowhere"}]'
 ROWS = [f"{n}.wav,{'ab'[n % 2]},s{n // 2}" for n in range(6)]
 
 
@@ -71,6 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("good", ["training.schedule=plateau"], 7, "clips, which training.schedule = plateau goes"),
         ("good", ["training.keep=best_validation"], 7, "keep = best_validation goes by"),
         ("good", ["augmentation.preset=microphon"], 2, "did you mean microphone?"),
+        ("good", [NOISE, "augmentation.versions=1"], 7, "/nowhere: No such file or directory"),
         ("nowhere", [], 7, "no such folder or manifest"),
     ],
 )
@@ -118,4 +120,4 @@ def test_what_check_lets_pass_trains(
         main([*given[:3], str(folder / "alone.csv"), "--check", "--set", "protocol.name=whole"])
         == 0
     )
-    assert "mine-whole-corpus-alone" in capsys.readouterr().out
+    assert "mine-whole-corpus-alone.csv" in capsys.readouterr().out

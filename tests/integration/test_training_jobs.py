@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from edge_ser import metrics
-from edge_ser.corpora import Corpus, Utterance
 from edge_ser.errors import ConfigError, UsageError
 from edge_ser.lab import jobs
 from edge_ser.lab.architectures.networks import network
@@ -20,7 +18,7 @@ from edge_ser.lab.export.sources import run_source
 from edge_ser.lab.protocols import ProtocolOptions
 from edge_ser.lab.runs import fold_of, read_run
 
-from .training_clips import TRAINING, experiment
+from .training_clips import TRAINING, experiment, recorded
 
 pytestmark = [
     pytest.mark.needs("tensorflow", "torch", "matplotlib"),
@@ -32,13 +30,7 @@ def test_a_job_trains_the_folds_and_seeds_that_were_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGE_SER_RUNS", str(tmp_path / "runs"))
-    rng = np.random.default_rng(0)
-    made = []
-    for index in range(6):
-        path = tmp_path / f"{index}.wav"
-        soundfile.write(path, rng.uniform(-0.5, 0.5, 8000), 16_000)
-        made.append(Utterance(path, "ab"[index % 2], f"s{index // 2}"))
-    corpus = Corpus("tiny", tuple(made))
+    corpus = recorded(tmp_path, "ab" * 3, [8000] * 6)
     chosen = replace(
         experiment("tim-tab1", TrainingOptions(epochs=1, batch=4)),
         data=replace(DATA["tim"], clip_samples=9_000),
@@ -73,13 +65,7 @@ def test_a_frozen_backbone_sees_every_clip_once(
     from edge_ser.lab.datasets import read_dataset
 
     monkeypatch.setenv("EDGE_SER_RUNS", str(tmp_path / "runs"))
-    rng = np.random.default_rng(0)
-    made = []
-    for index in range(9):
-        path = tmp_path / f"{index}.wav"
-        soundfile.write(path, rng.uniform(-0.5, 0.5, 4000 + 100 * index), 16_000)
-        made.append(Utterance(path, "abc"[index % 3], f"s{index // 3}"))
-    corpus = Corpus("tiny", tuple(made))
+    corpus = recorded(tmp_path, "abc" * 3, range(4000, 4900, 100))
     tiny = network("wav2vec2").with_options(size="tiny", freeze="all")
     chosen = Experiment(
         "frozen",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
-from edge_ser.corpora import Utterance
+from edge_ser.corpora import Corpus, Utterance
 from edge_ser.lab import compute, examples
 from edge_ser.lab.architectures.networks import network
 from edge_ser.lab.datasets import Dataset
@@ -81,6 +82,17 @@ def trained(framework: str, folder: Path, **changes: Any) -> list[Any]:
     if framework == "keras":
         return [np.asarray(weight) for weight in trainer.model.get_weights()]
     return [weight.numpy() for weight in trainer.module.state_dict().values()]
+
+
+def recorded(home: Path, labels: str, lengths: Sequence[int]) -> Corpus:
+    """Noise in files, a letter's label each; each run of all letters is of one speaker."""
+    rng = np.random.default_rng(0)
+    made = []
+    for at, (label, samples) in enumerate(zip(labels, lengths, strict=True)):
+        path = home / f"{at}.wav"
+        soundfile.write(path, rng.uniform(-0.5, 0.5, samples), 16_000)
+        made.append(Utterance(path, label, f"s{at // len(set(labels))}"))
+    return Corpus("tiny", tuple(made))
 
 
 def without_seconds(folder: Path) -> list[Any]:

@@ -55,8 +55,9 @@ def train(
         StorageError: the disk is full; the last whole checkpoint is still there.
     """
     options = experiment.training
-    trainer = check(experiment, data, split, folder)
-    claim(folder, experiment, dataclasses.replace(split, audio=_audio(data, split)))
+    claimed = check(experiment, data, split, folder)
+    trainer = open_trainer(experiment, len(data.classes), data.features.shape[1:])
+    claim(folder, experiment, claimed)
     examples = examples_of(experiment, data, split.train)
     last, best = (folder / f"{name}{trainer.suffix}" for name in ("last", "best"))
     if last.exists():
@@ -99,19 +100,16 @@ def _scores(trainer: Trainer, data: Dataset, at: NDArray[np.int64]) -> Floats:
     return metrics.among(trainer.scores(data.features[at]), data.known[at])
 
 
-def check(experiment: Experiment, data: Dataset, split: Split, folder: Path) -> Trainer:
-    """The network, if it can be trained so and the folder is this run's or nobody's.
+def check(experiment: Experiment, data: Dataset, split: Split, folder: Path) -> Split:
+    """The split with the digest of its clips, if it suits and the folder is this run's or nobody's.
 
     Raises:
-        DataError: as `train`, but for the loss.
+        DataError: as `train`, but for what the network and the loss say.
     """
     _refuse_misfits(experiment, data, split)
-    refuse_another(folder, experiment, dataclasses.replace(split, audio=_audio(data, split)))
-    return open_trainer(experiment, len(data.classes), data.features.shape[1:])
-
-
-def _audio(data: Dataset, split: Split) -> str:
-    return data.digest_of((*split.train, *split.validation, *split.test))
+    heard = dataclasses.replace(split, audio=data.digest_of(split.clips))
+    refuse_another(folder, experiment, heard)
+    return heard
 
 
 def _refuse_misfits(experiment: Experiment, data: Dataset, split: Split) -> None:
